@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dns - what the reconciler may ask of the DNS server.
+ *
+ * The server is a process of its own (netd-dns), without privileges. It gets
+ * its listening sockets and its content over a socket in the run folder and
+ * outlives the caller: dns_open() adopts a server of this version that is
+ * still there, and otherwise starts one on the sockets the old one hands
+ * back. A server that died is started again and told everything anew.
+ *
+ * put and del may be repeated and never block: what the socket does not take
+ * waits. Loop thread only. Failures: -errno.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netd/want.h"
+
+struct ev_loop;
+struct dns;
+
+struct dns_config {
+	/* Folder (0700) of the socket that parent and child talk over. */
+	const char *run_dir;
+	/* Path of the netd-dns program. */
+	const char *program;
+	/* "cluster.local": ours, below every network. */
+	const char *domain;
+	/* Upstreams, or n 0: the host's resolv.conf, followed as it changes. */
+	const struct ip_addr *upstreams;
+	size_t upstreams_len;
+	/* User of the child; a uid of its own when the name does not exist. */
+	const char *user;
+};
+
+int dns_open(struct ev_loop *loop, const struct dns_config *config,
+	     struct dns **ret);
+
+/* Forgets, and leaves the server answering. NULL is fine. */
+void dns_close(struct dns *dns);
+
+/* Ends the server that listens in run_dir, if there is one. */
+int dns_remove(const char *run_dir);
+
+/* The server's process, 0 while there is none. */
+int dns_pid(const struct dns *dns);
+
+/*
+ * Opens UDP and TCP port 53 on the zone's gateway, unless the server has
+ * them, and hands them over. The address must be on an interface.
+ */
+int dns_zone_put(struct dns *dns, const struct want_zone *want);
+int dns_zone_del(struct dns *dns, uint32_t vni);
+
+int dns_client_put(struct dns *dns, const struct want_client *want);
+int dns_client_del(struct dns *dns, const struct ip_addr *addr);
+
+/* addrs holds want->addrs_len addresses. */
+int dns_name_put(struct dns *dns, const struct want_name *want,
+		 const struct ip_addr *addrs);
+int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,
+		 const char *name);
+
+/* Answers SERVFAIL for unknown names of ours until the first audit ended. */
+int dns_audit_begin(struct dns *dns);
+int dns_audit_end(struct dns *dns);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ebpf - the data path in the kernel: programs, maps and their pins.
+ *
+ * Everything is pinned below one directory, so that the kernel goes on
+ * balancing and forwarding when the caller is gone; the next ebpf_open()
+ * takes over the maps it finds, and attaching again replaces programs in
+ * place (a packet sees the old or the new one, never none).
+ *
+ * put and del may be repeated; an equal put costs no system call, and del of
+ * what is not there is 0. Loop thread only. Failures: -errno; what libbpf and
+ * the verifier said is in ebpf_error().
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netd/want.h"
+
+struct ebpf;
+
+struct ebpf_config {
+	/* Directory in a bpffs, made if missing: pins of maps and links. */
+	const char *pin_dir;
+	/* Root of the cgroup2 tree; NULL: found by file system type. */
+	const char *cgroup;
+	/* The tunnel device, and the UDP port (host order) it uses. */
+	uint32_t tunnel_ifindex;
+	struct mac_addr tunnel_mac;
+	uint16_t vxlan_port;
+	/* This node's tunnel end. */
+	struct ip_addr vtep;
+};
+
+/*
+ * Loads the programs and reuses the maps pinned before. Nothing is attached
+ * yet. -EOPNOTSUPP: the kernel lacks something, named in ebpf_error().
+ */
+int ebpf_open(const struct ebpf_config *config, struct ebpf **ret);
+
+/*
+ * Attaches (or replaces in place) the tunnel's and the cgroup's programs.
+ * Called when the maps hold what they should, so that a restart changes
+ * nothing for packets on their way.
+ */
+int ebpf_start(struct ebpf *bpf);
+
+/* Forgets, and leaves the kernel forwarding. NULL is fine. */
+void ebpf_close(struct ebpf *bpf);
+
+/* The last failure in words, "" if there was none. */
+const char *ebpf_error(const struct ebpf *bpf);
+
+/* Is packets' way attached with tcx (6.6) or with clsact filters? */
+bool ebpf_has_tcx(const struct ebpf *bpf);
+/* Do the socket programs run, that is, is there a cgroup2 tree? */
+bool ebpf_has_cgroup(const struct ebpf *bpf);
+
+/* Unpins everything below pin_dir, so that links and programs end. */
+int ebpf_remove(const char *pin_dir);
+
+int ebpf_net_put(struct ebpf *bpf, const struct want_net *want);
+int ebpf_net_del(struct ebpf *bpf, uint32_t vni);
+
+int ebpf_node_put(struct ebpf *bpf, const struct want_node *want);
+int ebpf_node_del(struct ebpf *bpf, const char *name);
+
+int ebpf_route_put(struct ebpf *bpf, const struct want_route *want);
+int ebpf_route_del(struct ebpf *bpf, uint32_t vni, const struct ip_prefix *dst);
+
+/*
+ * from_pod on the host's side of a pod's veth. attach before the link goes
+ * up, put when the pod may get traffic. `cookie` is the pod's network
+ * namespace (SO_NETNS_COOKIE), for the socket programs.
+ */
+int ebpf_pod_attach(struct ebpf *bpf, const char *id, uint32_t ifindex);
+int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
+		 uint32_t ifindex, uint64_t cookie);
+int ebpf_pod_del(struct ebpf *bpf, const char *id);
+
+/* The network namespace whose sockets count as this host's. */
+int ebpf_host_put(struct ebpf *bpf, uint64_t cookie);
+
+/* from_uplink on an interface of the host. */
+int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex);
+int ebpf_uplink_del(struct ebpf *bpf, const char *name);
+
+/*
+ * Backends of one frontend, all at once; readers see the old or the new set.
+ * Sets of equal backends give equal Maglev tables on every node, whatever
+ * their order here. len 0: the frontend refuses (RST, ICMP).
+ */
+int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *fe,
+		      const struct want_backend *backends, size_t len);
+int ebpf_frontend_del(struct ebpf *bpf, const struct want_frontend *fe);
+
+int ebpf_guard_put(struct ebpf *bpf, const struct want_guard *want);
+int ebpf_guard_del(struct ebpf *bpf, const struct want_guard *want);
+
+/* Audit: put everything wanted in between; end deletes what was not put. */
+int ebpf_audit_begin(struct ebpf *bpf);
+int ebpf_audit_end(struct ebpf *bpf);
+
+/* Calls fn for every drop reason with its count since the map was made. */
+void ebpf_drops_each(struct ebpf *bpf,
+		     void (*fn)(void *arg, const char *reason,
+				const char *meaning, uint64_t packets),
+		     void *arg);

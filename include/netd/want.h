@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * want - what the reconciler asks of the backends: the border.
+ *
+ * Plain values, copyable, without pointers into anybody's tables. A backend
+ * keeps what it was told and what the kernel accepted; the same want twice
+ * changes nothing. Everything is keyed by what the kernel sees (VNI, address,
+ * interface), names are there for people and for DNS.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "netd/addr.h"
+
+/* A network, service or node name: 63 characters (a DNS label) and a 0. */
+#define NAME_LEN 64
+/* A pod's name may hold dots; 253 characters (RFC 1035 2.3.4) and a 0. */
+#define POD_NAME_LEN 254
+/* "eth0"; IFNAMSIZ without its header. */
+#define LINK_NAME_LEN 16
+/* An endpoint's id, unique on its node: 12 hex digits and a 0. */
+#define ENDPOINT_ID_LEN 16
+
+/* VIP ranges a network may grow to; each is a /22 unless set otherwise. */
+#define NET_VIPS_MAX 16
+
+/* A network, on every node: where its addresses lie. */
+struct want_net {
+	uint32_t vni;
+	char name[NAME_LEN];
+	struct ip_prefix subnet;
+	struct ip_addr gateway;
+	struct ip_prefix vips[NET_VIPS_MAX];
+	uint32_t vips_len;
+	/* No way out: neither egress nor forwarded names. */
+	bool internal;
+	/* This node has pods on it: gateway address, routes, DNS socket. */
+	bool joined;
+};
+
+/* A node's addresses; the VTEP is one of them. */
+#define NODE_ADDRS_MAX 16
+
+struct want_node {
+	char name[NAME_LEN];
+	struct ip_addr vtep;
+	struct ip_addr addrs[NODE_ADDRS_MAX];
+	uint32_t addrs_len;
+	/* This very node: its addresses are the host's own. */
+	bool self;
+};
+
+/* Addresses of a network that live behind another node's VTEP. */
+struct want_route {
+	uint32_t vni;
+	struct ip_prefix dst;
+	struct ip_addr vtep;
+};
+
+/* One attachment of a pod on this node to a network. */
+struct want_pod {
+	char id[ENDPOINT_ID_LEN];
+	/* For people: link alias, log lines. */
+	char pod[POD_NAME_LEN];
+	uint32_t vni;
+	struct ip_addr addr;
+	/* The subnet's length in the 128-bit space, as struct ip_prefix. */
+	uint8_t prefix_len;
+	struct ip_addr gateway;
+	struct mac_addr mac;
+	/* Name inside the pod; empty: the first free of eth0, eth1, ... */
+	char ifname[LINK_NAME_LEN];
+	uint32_t mtu;
+	/* The default route leads through this network. */
+	bool default_route;
+	struct ip_prefix vips[NET_VIPS_MAX];
+	uint32_t vips_len;
+};
+
+/*
+ * One address and port that is balanced. addr none: a published port, which
+ * every address of the node answers. proto ICMP with port 0: the VIP exists
+ * and answers echo. Ports in host order.
+ */
+struct want_frontend {
+	uint32_t vni;
+	struct ip_addr addr;
+	uint16_t port;
+	uint8_t proto;
+};
+
+/* vtep none: on this node, or outside the overlay (vni 0). */
+struct want_backend {
+	struct ip_addr addr;
+	struct ip_addr vtep;
+	uint32_t vni;
+	uint16_t port;
+	uint16_t weight;
+};
+
+/* An address and port that pods must not reach: the store. port 0: all. */
+struct want_guard {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+/* DNS: a network's zone and where its names are asked for. */
+struct want_zone {
+	uint32_t vni;
+	char name[NAME_LEN];
+	struct ip_addr gateway;
+	struct ip_prefix subnet;
+	struct ip_prefix vips[NET_VIPS_MAX];
+	uint32_t vips_len;
+	bool internal;
+};
+
+/*
+ * DNS: who may ask from this source address, and on which networks the answer
+ * is looked for, in order of attachment. One entry per endpoint address.
+ */
+#define CLIENT_NETS_MAX 16
+
+struct want_client {
+	struct ip_addr addr;
+	uint32_t vni[CLIENT_NETS_MAX];
+	uint32_t vni_len;
+};
+
+/* DNS: what a name means. Where a service and a pod share one, service wins. */
+enum name_kind {
+	/* NAME: the VIP, or every backend of a dnsrr service. */
+	NAME_SERVICE,
+	/* tasks.NAME: the backends of a service that are up. */
+	NAME_TASKS,
+	/* NAME: the pods of that name; aliases are pods too. */
+	NAME_POD,
+	NAME_KIND_MAX
+};
+
+/* Ports of a service, for SRV: _port._proto and _name._proto. */
+#define NAME_PORTS_MAX 16
+
+struct want_name_port {
+	uint16_t port;
+	uint8_t proto;
+};
+
+/* Answers are whole or TC; past this many addresses a name is refused. */
+#define NAME_ADDRS_MAX 1024
+
+struct want_name {
+	uint32_t vni;
+	enum name_kind kind;
+	/* Relative to the network, without the tasks. prefix; may hold dots. */
+	char name[POD_NAME_LEN];
+	uint32_t ttl;
+	struct want_name_port ports[NAME_PORTS_MAX];
+	uint32_t ports_len;
+	uint32_t addrs_len;
+	/* The addresses' own name (PTR) is this one. */
+	bool ptr;
+};

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of api_ops[] and api_errors[]; see netd/api.h. */
+#include "netd/api.h"
+
+#include "netd/util.h"
+
+/* clang-format off */
+#define NAME_ARG(what)                                                         \
+	{ .name = "name", .type = API_STR, .positional = true,                 \
+	  .required = true, .value = "NAME", .help = what }
+#define NETWORK_ARG                                                            \
+	{ .name = "network", .type = API_STR, .value = "NETWORK",              \
+	  .help = "network of the service (default: default)" }
+#define LABEL_ARG                                                              \
+	{ .name = "label", .type = API_MAP, .letter = 'l', .value = "K=V",     \
+	  .help = "label; may be repeated" }
+
+const struct api_op_info api_ops[API_OP_MAX] = {
+	[API_NETWORK_CREATE] = { "network.create", "POST", "/v1/networks", {
+		NAME_ARG("name of the network"),
+		{ .name = "driver", .type = API_STR, .letter = 'd',
+		  .value = "DRIVER", .help = "overlay, the only one" },
+		{ .name = "subnet", .type = API_LIST, .value = "CIDR",
+		  .help = "addresses of its pods (default: a free /22)" },
+		{ .name = "internal", .type = API_BOOL,
+		  .help = "no way out: no egress, no outside names" },
+		{ .name = "mtu", .type = API_INT, .value = "BYTES",
+		  .help = "MTU of its pods (default: the underlay's less 50)",
+		  .min = 576, .max = 65485 },
+		{ .name = "attachable", .type = API_BOOL,
+		  .help = "accepted for Docker's sake: always so" },
+		{ .name = "opt", .type = API_MAP, .letter = 'o', .value = "K=V",
+		  .help = "driver option" },
+		LABEL_ARG,
+	} },
+	[API_NETWORK_LIST] = { "network.list", "GET", "/v1/networks", { { 0 } } },
+	[API_NETWORK_INSPECT] = { "network.inspect", "GET",
+		"/v1/networks/{name}", { NAME_ARG("name of the network") } },
+	[API_NETWORK_DELETE] = { "network.delete", "DELETE",
+		"/v1/networks/{name}", { NAME_ARG("name of the network") } },
+	[API_NETWORK_CONNECT] = { "network.connect", "POST",
+		"/v1/networks/{name}/connect", {
+		NAME_ARG("name of the network"),
+		{ .name = "pod", .type = API_STR, .positional = true,
+		  .required = true, .value = "POD", .help = "pod of this node" },
+		{ .name = "ip", .type = API_STR, .value = "IP",
+		  .help = "address (default: a free one)" },
+		{ .name = "alias", .type = API_LIST, .value = "NAME",
+		  .help = "another name of the pod on this network" },
+	} },
+	[API_NETWORK_DISCONNECT] = { "network.disconnect", "POST",
+		"/v1/networks/{name}/disconnect", {
+		NAME_ARG("name of the network"),
+		{ .name = "pod", .type = API_STR, .positional = true,
+		  .required = true, .value = "POD", .help = "pod of this node" },
+	} },
+	[API_POD_CREATE] = { "pod.create", "POST", "/v1/pods", {
+		NAME_ARG("name of the pod"),
+		{ .name = "network", .type = API_LIST, .required = true,
+		  .value = "NET[,ip=IP][,alias=NAME]",
+		  .help = "network to attach to; may be repeated" },
+		/* Number of a descriptor in the asking process: the daemon
+		 * opens /proc/PID/fd/N of its peer, never a path. */
+		{ .name = "netns_fd", .type = API_INT, .hidden = true,
+		  .min = 0, .max = 1048576 },
+		LABEL_ARG,
+	} },
+	[API_POD_LIST] = { "pod.list", "GET", "/v1/pods", { { 0 } } },
+	[API_POD_INSPECT] = { "pod.inspect", "GET", "/v1/pods/{name}", {
+		NAME_ARG("name of the pod") } },
+	[API_POD_DELETE] = { "pod.delete", "DELETE", "/v1/pods/{name}", {
+		NAME_ARG("name of the pod") } },
+	[API_SERVICE_CREATE] = { "service.create", "POST", "/v1/services", {
+		NAME_ARG("name of the service"),
+		NETWORK_ARG,
+		{ .name = "port", .type = API_LIST,
+		  .value = "PORT[:TARGET][/udp]",
+		  .help = "port of the VIP and of the pods behind it" },
+		{ .name = "selector", .type = API_MAP, .value = "K=V",
+		  .help = "pods with this label are its backends" },
+		{ .name = "backend", .type = API_LIST, .value = "IP:PORT",
+		  .help = "a backend by address" },
+		{ .name = "publish", .type = API_LIST, .letter = 'p',
+		  .value = "PUBLISHED:TARGET[/udp]",
+		  .help = "port that every node answers" },
+		{ .name = "endpoint_mode", .type = API_STR,
+		  .value = "vip|dnsrr", .help = "one virtual IP, or all backends" },
+		{ .name = "vip", .type = API_STR, .value = "IP",
+		  .help = "virtual IP (default: a free one)" },
+		LABEL_ARG,
+	} },
+	[API_SERVICE_LIST] = { "service.list", "GET", "/v1/services", { { 0 } } },
+	[API_SERVICE_INSPECT] = { "service.inspect", "GET",
+		"/v1/services/{network}/{name}", {
+		NAME_ARG("name of the service"), NETWORK_ARG } },
+	[API_SERVICE_PS] = { "service.ps", "GET",
+		"/v1/services/{network}/{name}/backends", {
+		NAME_ARG("name of the service"), NETWORK_ARG } },
+	[API_SERVICE_UPDATE] = { "service.update", "PATCH",
+		"/v1/services/{network}/{name}", {
+		NAME_ARG("name of the service"),
+		NETWORK_ARG,
+		{ .name = "selector", .type = API_MAP, .value = "K=V",
+		  .help = "replaces the selector" },
+		{ .name = "backend_add", .type = API_LIST, .value = "IP:PORT" },
+		{ .name = "backend_rm", .type = API_LIST, .value = "IP:PORT" },
+		{ .name = "publish_add", .type = API_LIST,
+		  .value = "PUBLISHED:TARGET[/udp]" },
+		{ .name = "publish_rm", .type = API_LIST,
+		  .value = "PUBLISHED[/udp]" },
+		{ .name = "port_add", .type = API_LIST,
+		  .value = "PORT[:TARGET][/udp]" },
+		{ .name = "port_rm", .type = API_LIST, .value = "PORT[/udp]" },
+		LABEL_ARG,
+	} },
+	[API_SERVICE_DELETE] = { "service.delete", "DELETE",
+		"/v1/services/{network}/{name}", {
+		NAME_ARG("name of the service"), NETWORK_ARG } },
+	[API_NODE_LIST] = { "node.list", "GET", "/v1/nodes", { { 0 } } },
+	[API_STATUS] = { "status", "GET", "/v1/status", { { 0 } } },
+	[API_DROPS] = { "drops", "GET", "/v1/drops", { { 0 } } },
+	[API_VERSION] = { "version", "GET", "/v1/version", { { 0 } } },
+};
+/* clang-format on */
+
+const struct api_error_info api_errors[API_ERROR_MAX] = {
+	[API_OK] = { "ok", 200, 0 },
+	[API_INVALID] = { "invalid", 400, 2 },
+	[API_NOT_FOUND] = { "not_found", 404, 3 },
+	[API_CONFLICT] = { "conflict", 409, 4 },
+	[API_IN_USE] = { "in_use", 409, 4 },
+	[API_FORBIDDEN] = { "forbidden", 403, 6 },
+	[API_UNSUPPORTED] = { "unsupported", 400, 1 },
+	[API_EXHAUSTED] = { "exhausted", 507, 1 },
+	[API_UNAVAILABLE] = { "unavailable", 503, 1 },
+	[API_TIMEOUT] = { "timeout", 504, 7 },
+	[API_TOO_LARGE] = { "too_large", 413, 2 },
+	[API_INTERNAL] = { "internal", 500, 1 },
+};
+
+const struct api_arg *api_arg_find(const struct api_op_info *op,
+				   const char *name)
+{
+	for (size_t i = 0; i < API_ARGS_MAX && op->args[i].name; i++)
+		if (str_eq(op->args[i].name, name))
+			return &op->args[i];
+	return NULL;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netns - network namespaces: make, keep by name, enter and come back.
+ *
+ * The process has one thread, so entering another namespace for the length of
+ * a call changes it for nobody else. Failures: -errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* A new namespace, bound at DIR/NAME. -EEXIST: there is one. */
+int netns_add(const char *dir, const char *name);
+/* Unbinds and removes DIR/NAME; the namespace lives while a process is in it. */
+int netns_del(const char *dir, const char *name);
+/* A descriptor of DIR/NAME. -ENOENT. */
+int netns_open(const char *dir, const char *name);
+
+/* The descriptor's namespace: -EINVAL when it is not a network namespace. */
+int netns_check(int fd);
+/* Is it the one this process is in? */
+bool netns_is_own(int fd);
+
+/* Runs fn inside and comes back whatever it returns; its value is returned. */
+int netns_run(int fd, int (*fn)(void *arg), void *arg);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nl - the netlink mouth of one network namespace: dump, request, notify.
+ *
+ * Three sockets, so that replies never mix: a dump, a request with its ack,
+ * and the notifications. What the kernel says with an error (extended ack) is
+ * kept in nl_error() until the next call. EEXIST and ENOENT are answers.
+ * Loop thread only; a request never waits longer than five seconds. -errno.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netd/want.h"
+
+struct ev_loop;
+struct nl;
+
+/* In the caller's namespace. */
+int nl_open(struct nl **ret);
+/* In the namespace of this descriptor, which stays the caller's. */
+int nl_open_netns(int netns, struct nl **ret);
+void nl_close(struct nl *nl);
+const char *nl_error(const struct nl *nl);
+
+/* SO_NETNS_COOKIE of the namespace this mouth speaks in. */
+int nl_cookie(struct nl *nl, uint64_t *ret);
+
+/* Calls fn(arg) from the loop, soon after links, addresses, routes or nft
+ * rules changed (or a notification was lost): look again. */
+int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
+	     void *arg);
+
+struct nl_link {
+	uint32_t ifindex;
+	char name[LINK_NAME_LEN];
+	char kind[16];
+	char alias[300];
+	struct mac_addr mac;
+	uint32_t mtu;
+	bool is_up;
+	bool is_loopback;
+};
+
+struct nl_addr {
+	uint32_t ifindex;
+	struct ip_prefix addr;
+	bool is_global;
+};
+
+struct nl_route {
+	uint32_t ifindex;
+	struct ip_prefix dst;
+	struct ip_addr via;
+	struct ip_addr src;
+	uint8_t protocol;
+	bool onlink;
+};
+
+/* Dumps; fn returns false to stop. */
+int nl_link_each(struct nl *nl, bool (*fn)(void *arg, const struct nl_link *l),
+		 void *arg);
+int nl_addr_each(struct nl *nl, bool (*fn)(void *arg, const struct nl_addr *a),
+		 void *arg);
+/* Main table, unicast, both families. */
+int nl_route_each(struct nl *nl,
+		  bool (*fn)(void *arg, const struct nl_route *r), void *arg);
+
+/* -ENODEV when there is none of that name. */
+int nl_link_get(struct nl *nl, const char *name, struct nl_link *ret);
+
+struct nl_veth {
+	char name[LINK_NAME_LEN];
+	char alias[300];
+	uint32_t mtu;
+	/* The other end, made with its final name inside `netns`. */
+	char peer[LINK_NAME_LEN];
+	struct mac_addr peer_mac;
+	int netns;
+};
+
+int nl_veth_add(struct nl *nl, const struct nl_veth *veth, uint32_t *ifindex);
+/* Collect-metadata VXLAN: external, nolearning, no FDB, no ARP. */
+int nl_vxlan_add(struct nl *nl, const char *name, uint16_t port, uint32_t mtu,
+		 const struct mac_addr *mac);
+int nl_link_up(struct nl *nl, uint32_t ifindex);
+int nl_link_set_mtu(struct nl *nl, uint32_t ifindex, uint32_t mtu);
+int nl_link_set_alias(struct nl *nl, uint32_t ifindex, const char *alias);
+int nl_link_del(struct nl *nl, uint32_t ifindex);
+
+int nl_addr_add(struct nl *nl, uint32_t ifindex, const struct ip_prefix *a);
+int nl_addr_del(struct nl *nl, uint32_t ifindex, const struct ip_prefix *a);
+
+/* Replaces a route to the same dst; del takes the same struct. */
+int nl_route_put(struct nl *nl, const struct nl_route *route);
+int nl_route_del(struct nl *nl, const struct nl_route *route);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * overlay - keeps the tunnel device, pods' links and the host's routes in the
+ * kernel as they are wanted.
+ *
+ * Any call may be repeated; it leaves the kernel nearer to what is wanted, or
+ * as it was. Arguments stay the caller's. Everything made carries our mark:
+ * link alias "netd:...", route protocol OVERLAY_RTPROT, nft table "netd".
+ * Loop thread only. Failures: -errno; what the kernel said is in
+ * overlay_error().
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "netd/want.h"
+
+/* rtm_protocol of every route of ours; see /etc/iproute2/rt_protos. */
+#define OVERLAY_RTPROT 78
+
+struct ebpf;
+struct nl;
+struct overlay;
+
+struct overlay_config {
+	/* This node's tunnel end: an address of an interface that is up. */
+	struct ip_addr vtep;
+	uint16_t port;
+	/* 0: the underlay's less the encapsulation (50, or 70 over IPv6). */
+	uint32_t mtu;
+	/* What egress is masqueraded for: pod addresses of these. */
+	const struct ip_prefix *pools;
+	size_t pools_len;
+	/* Only these interfaces are uplinks; len 0: all that have a global
+	 * address and are neither lo, nor netd's, nor a pod's. */
+	const char *const *uplinks;
+	size_t uplinks_len;
+	/* Where netns_* of pods live: ROOT/ns. */
+	const char *ns_dir;
+};
+
+/* What the tunnel device turned out to be. */
+struct overlay_tunnel {
+	uint32_t ifindex;
+	struct mac_addr mac;
+	uint32_t mtu;
+};
+
+/*
+ * Makes or adopts netd0. -EADDRINUSE: UDP `port` is another's, named in
+ * overlay_error(); -EADDRNOTAVAIL: vtep is on no interface.
+ */
+int overlay_open(struct nl *nl, const struct overlay_config *config,
+		 struct overlay **ret);
+
+/* From here on pods and uplinks get programs. */
+void overlay_set_ebpf(struct overlay *ov, struct ebpf *bpf);
+
+/* Forgets, and leaves the kernel forwarding. NULL is fine. */
+void overlay_close(struct overlay *ov);
+
+const char *overlay_error(const struct overlay *ov);
+struct overlay_tunnel overlay_tunnel(const struct overlay *ov);
+
+/* Gateway address on netd0, routes of subnet and VIP ranges by netd0. */
+int overlay_net_put(struct overlay *ov, const struct want_net *want);
+int overlay_net_del(struct overlay *ov, uint32_t vni);
+
+/* What the kernel gave an endpoint: kept in the journal by the caller. */
+struct overlay_link {
+	uint32_t ifindex;
+	uint64_t cookie;
+	char ifname[LINK_NAME_LEN];
+};
+
+/*
+ * Makes the veth into the namespace, its address and routes, the program and
+ * the map entry, newest undone first when one fails. -EEXIST: ifname is taken
+ * in the pod. `netns` stays the caller's.
+ */
+int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
+		       int netns, struct overlay_link *ret);
+
+/*
+ * For an endpoint attached before (by an earlier process, too): link, program
+ * and map entry as wanted again. -ENODEV: its link is gone, and so is the pod.
+ */
+int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
+		      const struct overlay_link *link);
+
+/* Stops traffic first, then removes the link. Gone already is 0. */
+int overlay_pod_del(struct overlay *ov, const char *id);
+
+/* Is the endpoint's link still there? */
+bool overlay_pod_is_up(const struct overlay *ov, const char *id);
+
+/*
+ * Looks at the kernel again: links, addresses, uplinks, nft table, FORWARD
+ * policy. Repairs what is ours; called for kernel events and by the audit.
+ */
+int overlay_refresh(struct overlay *ov);
+
+/* The node's own addresses, as of the last refresh: at most `max`. */
+uint32_t overlay_addrs(const struct overlay *ov, struct ip_addr *ret,
+		       uint32_t max);
+
+/* A route of the host that overlaps: its prefix and device in `what`. */
+bool overlay_route_overlaps(struct overlay *ov, const struct ip_prefix *p,
+			    char *what, size_t size);
+
+/* Audit: put everything wanted in between; end deletes what was not put. */
+int overlay_audit_begin(struct overlay *ov);
+int overlay_audit_end(struct overlay *ov);
+
+/* Removes everything with our mark: links, routes, nft table, rules. */
+int overlay_remove(struct nl *nl);
