@@ -64,9 +64,9 @@ struct ip_addr ip_add(const struct ip_addr *a, int64_t n)
 
 	for (int i = 15; i >= 0; i--) {
 		unsigned int shift = (unsigned int)(15 - i) * 8;
-		unsigned int byte = shift < 64 ? (low >> shift) & 0xff :
-				    n < 0      ? 0xff :
-						 0;
+		unsigned int byte = shift < 64 ? (low >> shift) & 0xff
+				    : n < 0    ? 0xff
+					       : 0;
 		unsigned int sum = r.b[i] + byte + carry;
 
 		r.b[i] = (uint8_t)sum;
@@ -152,8 +152,8 @@ int prefix_parse(const char *text, struct ip_prefix *ret)
 
 uint8_t prefix_shown_len(const struct ip_prefix *p)
 {
-	return ip_is_v4(&p->addr) && p->len >= V4_BITS ? p->len - V4_BITS :
-							 p->len;
+	return ip_is_v4(&p->addr) && p->len >= V4_BITS ? p->len - V4_BITS
+						       : p->len;
 }
 
 const char *prefix_str(const struct ip_prefix *p, char buf[PREFIX_STRLEN])
@@ -209,8 +209,8 @@ bool prefix_contains(const struct ip_prefix *p, const struct ip_addr *a)
 
 bool prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)
 {
-	return a->len <= b->len ? prefix_contains(a, &b->addr) :
-				  prefix_contains(b, &a->addr);
+	return a->len <= b->len ? prefix_contains(a, &b->addr)
+				: prefix_contains(b, &a->addr);
 }
 
 bool prefix_eq(const struct ip_prefix *a, const struct ip_prefix *b)

@@ -35,8 +35,8 @@ uint32_t rbuf_u32(struct rbuf *r)
 	const uint8_t *p = rbuf_ptr(r, 4);
 
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-			   (uint32_t)p[2] << 8 | p[3] :
-		   0;
+			       (uint32_t)p[2] << 8 | p[3]
+		 : 0;
 }
 
 void rbuf_bytes(struct rbuf *r, void *ret, size_t n)

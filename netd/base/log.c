@@ -65,7 +65,8 @@ bool log_allow(struct log_limit *limit, uint32_t burst, int64_t interval_ms)
 	if (!limit->since || now - limit->since >= interval_ms) {
 		if (limit->held)
 			log_line(LOG_LEVEL_WARN,
-				 "base: %u lines of the next kind were held back",
+				 "base: %u lines of the next kind were held "
+				 "back",
 				 limit->held);
 		*limit = (struct log_limit){ .since = now };
 	}

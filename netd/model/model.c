@@ -1,0 +1,777 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of nouns, and how a key of the store finds its place in them.
+ * Each kind of key is one row of kinds[]: its pattern, and what to do with
+ * its value or with its end.
+ */
+#include "model.h"
+
+#include <ctype.h>
+#include <netinet/in.h>
+
+#include "ipam.h"
+#include "json.h"
+#include "netd/log.h"
+#include "netd/util.h"
+#include "network.h"
+#include "node.h"
+#include "pod.h"
+#include "service.h"
+
+#define KEY_WORDS_MAX 3
+
+/* The words of a key that its pattern left open. */
+struct key {
+	char word[KEY_WORDS_MAX][POD_NAME_LEN];
+};
+
+struct change {
+	struct model *m;
+	const struct model_marks *marks;
+	struct key key;
+	/* NULL: the key is gone. */
+	json_t *doc;
+	int64_t rev;
+};
+
+struct model *model_new(const char *self)
+{
+	struct model *m = xzalloc(sizeof(*m));
+
+	str_copy(m->self, sizeof(m->self), self);
+	return m;
+}
+
+static void mark(const struct change *c, enum mark_kind kind, const char *net,
+		 const char *name)
+{
+	if (c->marks)
+		c->marks->mark(c->marks->arg, kind, net, name);
+}
+
+/* Finds by string key; the two lookups every table needs. */
+#define FIND(head, name)                                                       \
+	({                                                                     \
+		__typeof__(&*(head)) find_found = NULL;                        \
+		HASH_FIND_STR(head, name, find_found);                         \
+		find_found;                                                    \
+	})
+
+struct net *model_net(const struct model *m, const char *name)
+{
+	struct net *net = FIND(m->nets, name);
+
+	return net && net->rev ? net : NULL;
+}
+
+struct net *model_net_by_vni(const struct model *m, uint32_t vni)
+{
+	for (struct net *net = m->nets; net; net = net->hh.next)
+		if (net->rev && net->vni == vni)
+			return net;
+	return NULL;
+}
+
+struct service *net_service(const struct net *net, const char *name)
+{
+	return FIND(net->services, name);
+}
+
+struct node *model_node(const struct model *m, const char *name)
+{
+	struct node *node = FIND(m->nodes, name);
+
+	return node && node->rev ? node : NULL;
+}
+
+bool model_node_is_up(const struct model *m, const char *name)
+{
+	struct node *node = model_node(m, name);
+
+	return str_eq(name, m->self) || (node && node->alive_rev);
+}
+
+/* Keys below a network may come before it does, and stay after it. */
+static struct net *net_shell(struct model *m, const char *name)
+{
+	struct net *net = FIND(m->nets, name);
+
+	if (net)
+		return net;
+	net = xzalloc(sizeof(*net));
+	str_copy(net->name, sizeof(net->name), name);
+	HASH_ADD_STR(m->nets, name, net);
+	return net;
+}
+
+static void net_clear(struct net *net)
+{
+	json_decref(net->labels);
+	json_decref(net->doc);
+	net->labels = net->doc = NULL;
+	net->rev = 0;
+}
+
+static void up_free(struct up *up)
+{
+	json_decref(up->services);
+	json_decref(up->held);
+	free(up);
+}
+
+static void endpoint_free(struct endpoint *ep)
+{
+	if (!ep)
+		return;
+	json_decref(ep->labels);
+	json_decref(ep->aliases);
+	free(ep);
+}
+
+static void net_sweep(struct model *m, struct net *net)
+{
+	if (net->rev || net->services || net->endpoints || net->blocks ||
+	    net->ups || net->vip_claims)
+		return;
+	HASH_DEL(m->nets, net);
+	free(net);
+}
+
+/* What a network is told to the kernel with; labels are not. */
+static bool net_moved(const struct net *a, const struct net *b)
+{
+	return a->vni != b->vni || !prefix_eq(&a->subnet, &b->subnet) ||
+	       a->vips_len != b->vips_len || a->internal != b->internal;
+}
+
+static int apply_net(struct change *c)
+{
+	const char *name = c->key.word[0];
+	struct net *net, *next = NULL;
+	struct service *s;
+	bool moved;
+
+	if (c->doc && !(next = net_from_json(name, c->doc)))
+		return -EINVAL;
+	net = net_shell(c->m, name);
+	moved = !next || !net->rev || net_moved(net, next);
+	net_clear(net);
+	if (next) {
+		net->vni = next->vni;
+		net->subnet = next->subnet;
+		memcpy(net->vips, next->vips, sizeof(net->vips));
+		net->vips_len = next->vips_len;
+		net->internal = next->internal;
+		net->mtu = next->mtu;
+		net->labels = next->labels;
+		net->doc = next->doc;
+		net->rev = c->rev;
+		free(next);
+	}
+	mark(c, MARK_NET, name, "");
+	for (s = net->services; moved && s; s = s->hh.next)
+		mark(c, MARK_SERVICE, name, s->name);
+	net_sweep(c->m, net);
+	return 0;
+}
+
+static void mark_all_services(struct change *c)
+{
+	for (struct net *net = c->m->nets; net; net = net->hh.next) {
+		struct pod_name *pn;
+
+		for (struct service *s = net->services; s; s = s->hh.next)
+			mark(c, MARK_SERVICE, net->name, s->name);
+		for (pn = net->names; pn; pn = pn->hh.next)
+			mark(c, MARK_NAME, net->name, pn->name);
+	}
+}
+
+static struct node *node_shell(struct model *m, const char *name)
+{
+	struct node *node = FIND(m->nodes, name);
+
+	if (node)
+		return node;
+	node = xzalloc(sizeof(*node));
+	str_copy(node->name, sizeof(node->name), name);
+	HASH_ADD_STR(m->nodes, name, node);
+	return node;
+}
+
+static void node_sweep(struct model *m, struct node *node)
+{
+	if (node->rev || node->alive_rev)
+		return;
+	HASH_DEL(m->nodes, node);
+	node_free(node);
+}
+
+static int apply_node(struct change *c)
+{
+	const char *name = c->key.word[0];
+	struct node *node, *next = NULL;
+	bool moved;
+
+	if (c->doc && !(next = node_from_json(name, c->doc)))
+		return -EINVAL;
+	node = node_shell(c->m, name);
+	moved = !next || !ip_eq(&node->vtep, &next->vtep);
+	free(node->routes);
+	node->routes = NULL;
+	node->routes_len = node->addrs_len = 0;
+	node->rev = 0;
+	if (next) {
+		next->hh = node->hh;
+		next->alive_rev = node->alive_rev;
+		next->alive_incarnation = node->alive_incarnation;
+		next->rev = c->rev;
+		*node = *next;
+		free(next);
+	}
+	mark(c, MARK_NODE, "", name);
+	/* Blocks and backends lead to the node's VTEP. */
+	for (struct net *net = c->m->nets; moved && net; net = net->hh.next)
+		mark(c, MARK_NET, net->name, "");
+	if (moved)
+		mark_all_services(c);
+	node_sweep(c->m, node);
+	return 0;
+}
+
+static int apply_alive(struct change *c)
+{
+	struct node *node = node_shell(c->m, c->key.word[0]);
+	bool was_up = node->alive_rev;
+
+	node->alive_rev = c->doc ? c->rev : 0;
+	node->alive_incarnation = 0;
+	json_get_u64(c->doc, "incarnation", &node->alive_incarnation);
+	if (was_up != (node->alive_rev != 0))
+		mark_all_services(c);
+	mark(c, MARK_NODE, "", node->name);
+	node_sweep(c->m, node);
+	return 0;
+}
+
+static int port_claim_read(struct port_claim *claim, json_t *doc)
+{
+	unsigned int first, last;
+	char proto[8];
+
+	if (sscanf(claim->key, "%7[a-z]/%u-%u", proto, &first, &last) != 3 ||
+	    first > last || last > 65535 ||
+	    json_get_str(doc, "network", claim->network,
+			 sizeof(claim->network)) ||
+	    json_get_str(doc, "service", claim->service,
+			 sizeof(claim->service)))
+		return -EINVAL;
+	claim->first = (uint16_t)first;
+	claim->last = (uint16_t)last;
+	claim->proto = str_eq(proto, "udp") ? IPPROTO_UDP : IPPROTO_TCP;
+	return 0;
+}
+
+static int apply_port(struct change *c)
+{
+	struct port_claim *claim, *next = NULL;
+	char key[sizeof(claim->key)];
+
+	if (str_format(key, sizeof(key), "%s/%s", c->key.word[0],
+		       c->key.word[1]))
+		return -EINVAL;
+	if (c->doc) {
+		next = xzalloc(sizeof(*next));
+		memcpy(next->key, key, sizeof(key));
+		next->rev = c->rev;
+		if (port_claim_read(next, c->doc)) {
+			free(next);
+			return -EINVAL;
+		}
+	}
+	claim = FIND(c->m->ports, key);
+	if (claim) {
+		HASH_DEL(c->m->ports, claim);
+		free(claim);
+	}
+	if (next)
+		HASH_ADD_STR(c->m->ports, key, next);
+	return 0;
+}
+
+static int apply_gen(struct change *c)
+{
+	int64_t rev = c->doc ? c->rev : 0;
+
+	if (str_eq(c->key.word[0], "subnets"))
+		c->m->gen_subnets_rev = rev;
+	if (str_eq(c->key.word[0], "ports"))
+		c->m->gen_ports_rev = rev;
+	return 0;
+}
+
+static int apply_service(struct change *c)
+{
+	struct service *s, *next = NULL;
+	const char *name = c->key.word[1];
+	struct net *net;
+
+	if (c->doc && !(next = service_from_json(name, c->doc)))
+		return -EINVAL;
+	net = net_shell(c->m, c->key.word[0]);
+	s = FIND(net->services, name);
+	if (s) {
+		HASH_DEL(net->services, s);
+		service_free(s);
+	}
+	if (next) {
+		next->rev = c->rev;
+		HASH_ADD_STR(net->services, name, next);
+	}
+	mark(c, MARK_SERVICE, net->name, name);
+	/* A new selector may pick pods of ours. */
+	mark(c, MARK_PUBLISH, net->name, "");
+	net_sweep(c->m, net);
+	return 0;
+}
+
+static int apply_vip(struct change *c)
+{
+	struct net *net = net_shell(c->m, c->key.word[0]);
+	struct vip *vip = FIND(net->vip_claims, c->key.word[1]);
+
+	if (vip) {
+		HASH_DEL(net->vip_claims, vip);
+		free(vip);
+	}
+	if (c->doc) {
+		vip = xzalloc(sizeof(*vip));
+		str_copy(vip->key, sizeof(vip->key), c->key.word[1]);
+		json_get_str(c->doc, "service", vip->service,
+			     sizeof(vip->service));
+		vip->rev = c->rev;
+		HASH_ADD_STR(net->vip_claims, key, vip);
+	}
+	net_sweep(c->m, net);
+	return 0;
+}
+
+/* The services whose list or problems differ between two `up` values. */
+static void mark_differences(const struct model_marks *marks, const char *net,
+			     json_t *old, json_t *new)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (old, name, value) {
+		if (!json_equal(value, json_object_get(new, name)))
+			marks->mark(marks->arg, MARK_SERVICE, net, name);
+	}
+	json_object_foreach (new, name, value) {
+		if (!json_object_get(old, name))
+			marks->mark(marks->arg, MARK_SERVICE, net, name);
+	}
+}
+
+void net_up_put(struct net *net, const char *node, json_t *services,
+		json_t *held, int64_t rev, const struct model_marks *marks)
+{
+	struct up *up = FIND(net->ups, node);
+
+	if (!up) {
+		up = xzalloc(sizeof(*up));
+		str_copy(up->node, sizeof(up->node), node);
+		HASH_ADD_STR(net->ups, node, up);
+	}
+	if (marks)
+		mark_differences(marks, net->name, up->services, services);
+	json_decref(up->services);
+	json_decref(up->held);
+	up->services = services;
+	up->held = held;
+	up->rev = rev;
+}
+
+static int apply_up(struct change *c)
+{
+	const char *node = c->key.word[1];
+	struct net *net;
+	struct up *up;
+
+	/* Ours is what we say, not what the store repeats. */
+	if (str_eq(node, c->m->self))
+		return 0;
+	net = net_shell(c->m, c->key.word[0]);
+	if (c->doc) {
+		net_up_put(net, node,
+			   json_incref(json_object_get(c->doc, "services")),
+			   json_incref(json_object_get(c->doc, "held")), c->rev,
+			   c->marks);
+		return 0;
+	}
+	up = FIND(net->ups, node);
+	if (up) {
+		if (c->marks)
+			mark_differences(c->marks, net->name, up->services,
+					 NULL);
+		HASH_DEL(net->ups, up);
+		up_free(up);
+	}
+	net_sweep(c->m, net);
+	return 0;
+}
+
+static int apply_block(struct change *c)
+{
+	const char *key = c->key.word[1];
+	struct block *b, *next = NULL;
+	struct net *net;
+
+	if (c->doc && !(next = block_from_json(key, c->doc)))
+		return -EINVAL;
+	net = net_shell(c->m, c->key.word[0]);
+	b = FIND(net->blocks, key);
+	if (b) {
+		HASH_DEL(net->blocks, b);
+		free(b);
+	}
+	if (next) {
+		next->rev = c->rev;
+		HASH_ADD_STR(net->blocks, key, next);
+	}
+	mark(c, MARK_NET, net->name, "");
+	net_sweep(c->m, net);
+	return 0;
+}
+
+static void name_add(struct net *net, const char *name, struct endpoint *ep,
+		     const struct model_marks *marks)
+{
+	char key[POD_NAME_LEN];
+	struct pod_name *pn;
+
+	str_copy(key, sizeof(key), name);
+	name_lower(key);
+	pn = FIND(net->names, key);
+	if (!pn) {
+		pn = xzalloc(sizeof(*pn));
+		memcpy(pn->name, key, sizeof(key));
+		HASH_ADD_STR(net->names, name, pn);
+	}
+	pn->eps = xrealloc(pn->eps, (pn->len + 1) * sizeof(struct endpoint *));
+	pn->eps[pn->len++] = ep;
+	if (marks)
+		marks->mark(marks->arg, MARK_NAME, net->name, key);
+}
+
+static void name_remove(struct net *net, const char *name, struct endpoint *ep,
+			const struct model_marks *marks)
+{
+	struct pod_name *pn = net_name(net, name);
+
+	for (size_t i = 0; pn && i < pn->len; i++) {
+		if (pn->eps[i] == ep) {
+			pn->eps[i] = pn->eps[--pn->len];
+			break;
+		}
+	}
+	if (!pn)
+		return;
+	if (marks)
+		marks->mark(marks->arg, MARK_NAME, net->name, pn->name);
+	if (!pn->len) {
+		HASH_DEL(net->names, pn);
+		free(pn->eps);
+		free(pn);
+	}
+}
+
+struct pod_name *net_name(const struct net *net, const char *name)
+{
+	char key[POD_NAME_LEN];
+
+	if (!str_copy(key, sizeof(key), name))
+		return NULL;
+	name_lower(key);
+	return FIND(net->names, key);
+}
+
+/* Calls fn for the endpoint's own name and for its aliases. */
+static void each_name(struct net *net, struct endpoint *ep,
+		      const struct model_marks *marks,
+		      void (*fn)(struct net *, const char *, struct endpoint *,
+				 const struct model_marks *))
+{
+	json_t *alias;
+	size_t i;
+
+	fn(net, ep->pod, ep, marks);
+	json_array_foreach (ep->aliases, i, alias) {
+		const char *name = json_string_value(alias);
+
+		if (name && pod_name_is_valid(name) &&
+		    strcasecmp(name, ep->pod) != 0)
+			fn(net, name, ep, marks);
+	}
+}
+
+struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
+				  const struct model_marks *marks)
+{
+	net_endpoint_del(net, ep->key, marks);
+	HASH_ADD_STR(net->endpoints, key, ep);
+	each_name(net, ep, marks, name_add);
+	return ep;
+}
+
+void net_endpoint_del(struct net *net, const char *key,
+		      const struct model_marks *marks)
+{
+	struct endpoint *ep = FIND(net->endpoints, key);
+
+	if (!ep)
+		return;
+	each_name(net, ep, marks, name_remove);
+	HASH_DEL(net->endpoints, ep);
+	endpoint_free(ep);
+}
+
+static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
+{
+	struct endpoint *ep = xzalloc(sizeof(*ep));
+
+	if (!str_copy(ep->node, sizeof(ep->node), key->word[1]) ||
+	    !str_copy(ep->id, sizeof(ep->id), key->word[2]) ||
+	    str_format(ep->key, sizeof(ep->key), "%s/%s", ep->node, ep->id) ||
+	    json_get_str(doc, "pod", ep->pod, sizeof(ep->pod)) ||
+	    !pod_name_is_valid(ep->pod) ||
+	    json_read_ip(json_object_get(doc, "ip"), &ep->addr)) {
+		free(ep);
+		return NULL;
+	}
+	ep->labels = json_incref(json_object_get(doc, "labels"));
+	ep->aliases = json_incref(json_object_get(doc, "aliases"));
+	return ep;
+}
+
+static int apply_pod(struct change *c)
+{
+	struct endpoint *ep = NULL;
+	char key[sizeof(ep->key)];
+	struct net *net;
+
+	if (str_eq(c->key.word[1], c->m->self))
+		return 0;
+	if (c->doc && !(ep = endpoint_from_json(&c->key, c->doc)))
+		return -EINVAL;
+	if (str_format(key, sizeof(key), "%s/%s", c->key.word[1],
+		       c->key.word[2])) {
+		endpoint_free(ep);
+		return -EINVAL;
+	}
+	net = net_shell(c->m, c->key.word[0]);
+	if (ep) {
+		ep->rev = c->rev;
+		net_endpoint_put(net, ep, c->marks);
+	} else {
+		net_endpoint_del(net, key, c->marks);
+	}
+	net_sweep(c->m, net);
+	return 0;
+}
+
+/* "*" is one word, "**" the rest. */
+static const struct {
+	const char *pattern;
+	int (*apply)(struct change *c);
+} kinds[] = {
+	{ "c/nodes/*", apply_node },
+	{ "c/alive/*", apply_alive },
+	{ "c/nets/*", apply_net },
+	{ "c/ports/*/*", apply_port },
+	{ "c/gen/*", apply_gen },
+	{ "n/*/s/services/*", apply_service },
+	{ "n/*/s/vips/*", apply_vip },
+	{ "n/*/s/up/*", apply_up },
+	{ "n/*/e/blocks/**", apply_block },
+	{ "n/*/e/pods/*/*", apply_pod },
+};
+
+static bool key_matches(const char *pattern, const char *key, struct key *ret)
+{
+	size_t words = 0;
+
+	while (*pattern) {
+		size_t len;
+
+		if (*pattern != '*') {
+			if (*pattern++ != *key++)
+				return false;
+			continue;
+		}
+		pattern++;
+		len = *pattern == '*' ? strlen(key) : strcspn(key, "/");
+		pattern += *pattern == '*';
+		if (!len || len >= POD_NAME_LEN || words == KEY_WORDS_MAX)
+			return false;
+		memcpy(ret->word[words], key, len);
+		ret->word[words++][len] = '\0';
+		key += len;
+	}
+	return !*key;
+}
+
+void model_apply(struct model *m, const char *key, const char *value,
+		 int64_t rev, const struct model_marks *marks)
+{
+	struct change c = { .m = m, .marks = marks, .rev = rev };
+	AUTO(json_freep) json_t *doc = NULL;
+
+	if (value) {
+		doc = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
+		if (!json_is_object(doc)) {
+			log_warn_limited(
+				"model: value is not ours, skipped key=%s",
+				key);
+			return;
+		}
+	}
+	c.doc = doc;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (!key_matches(kinds[i].pattern, key, &c.key))
+			continue;
+		if (kinds[i].apply(&c))
+			log_warn_limited(
+				"model: value is not ours, skipped key=%s",
+				key);
+		return;
+	}
+}
+
+static void net_free(struct net *net)
+{
+	struct service *s, *s_tmp;
+	struct endpoint *ep, *ep_tmp;
+	struct block *b, *b_tmp;
+	struct up *up, *up_tmp;
+	struct vip *vip, *vip_tmp;
+
+	HASH_ITER (hh, net->services, s, s_tmp) {
+		HASH_DEL(net->services, s);
+		service_free(s);
+	}
+	HASH_ITER (hh, net->endpoints, ep, ep_tmp)
+		net_endpoint_del(net, ep->key, NULL);
+	HASH_ITER (hh, net->blocks, b, b_tmp) {
+		HASH_DEL(net->blocks, b);
+		free(b);
+	}
+	HASH_ITER (hh, net->ups, up, up_tmp) {
+		HASH_DEL(net->ups, up);
+		up_free(up);
+	}
+	HASH_ITER (hh, net->vip_claims, vip, vip_tmp) {
+		HASH_DEL(net->vip_claims, vip);
+		free(vip);
+	}
+	net_clear(net);
+	free(net);
+}
+
+void model_free(struct model *m)
+{
+	struct net *net, *net_tmp;
+	struct node *node, *node_tmp;
+	struct port_claim *claim, *claim_tmp;
+	struct pod *pod, *pod_tmp;
+
+	if (!m)
+		return;
+	HASH_ITER (hh, m->pods, pod, pod_tmp) {
+		HASH_DEL(m->pods, pod);
+		pod_free(pod);
+	}
+	HASH_ITER (hh, m->nets, net, net_tmp) {
+		HASH_DEL(m->nets, net);
+		net_free(net);
+	}
+	HASH_ITER (hh, m->nodes, node, node_tmp) {
+		HASH_DEL(m->nodes, node);
+		node_free(node);
+	}
+	HASH_ITER (hh, m->ports, claim, claim_tmp) {
+		HASH_DEL(m->ports, claim);
+		free(claim);
+	}
+	free(m);
+}
+
+static bool is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len >= NAME_LEN || !is_word(name[0]) ||
+	    !is_word(name[len - 1]))
+		return false;
+	for (const char *c = name; *c; c++)
+		if (!is_word(*c) && *c != '-' && *c != '_')
+			return false;
+	return true;
+}
+
+bool pod_name_is_valid(const char *name)
+{
+	size_t len = strlen(name), label = 0;
+
+	if (!len || len >= POD_NAME_LEN || !isalnum((unsigned char)name[0]))
+		return false;
+	for (const char *c = name; *c; c++) {
+		if (*c == '.') {
+			if (!label)
+				return false;
+			label = 0;
+			continue;
+		}
+		/* A label of DNS (RFC 1035 2.3.4). */
+		if (++label > 63 ||
+		    (!isalnum((unsigned char)*c) && *c != '-' && *c != '_'))
+			return false;
+	}
+	return label;
+}
+
+int name_check(const char *what, const char *name, struct refusal *r)
+{
+	if (name_is_valid(name))
+		return 0;
+	return refuse(r, API_INVALID, "name",
+		      "use a-z, 0-9, - and _, at most 63, a letter or digit "
+		      "first and last",
+		      "%s \"%.64s\": not a valid name", what, name);
+}
+
+int pod_name_check(const char *name, struct refusal *r)
+{
+	if (pod_name_is_valid(name))
+		return 0;
+	return refuse(r, API_INVALID, "name",
+		      "use letters, digits, - _ and single dots, at most 63 "
+		      "between dots and 253 in all, a letter or digit first",
+		      "pod \"%.64s\": not a valid name", name);
+}
+
+void name_lower(char *name)
+{
+	for (; *name; name++)
+		*name = (char)tolower((unsigned char)*name);
+}
+
+const char *proto_name(uint8_t proto)
+{
+	return proto == IPPROTO_UDP ? "udp" : "tcp";
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pod.h"
+
+#include "json.h"
+#include "netd/util.h"
+#include "network.h"
+
+struct pod *pod_new(const char *name)
+{
+	struct pod *pod = xzalloc(sizeof(*pod));
+
+	str_copy(pod->name, sizeof(pod->name), name);
+	str_copy(pod->key, sizeof(pod->key), name);
+	name_lower(pod->key);
+	pod->labels = json_object();
+	return pod;
+}
+
+void pod_free(struct pod *pod)
+{
+	if (!pod)
+		return;
+	while (pod->nets_len)
+		pod_detach(pod, &pod->nets[pod->nets_len - 1]);
+	json_decref(pod->labels);
+	free(pod);
+}
+
+static int attachment_read(json_t *doc, struct attachment *at)
+{
+	if (json_get_str(doc, "id", at->id, sizeof(at->id)) ||
+	    json_get_str(doc, "network", at->network, sizeof(at->network)) ||
+	    json_get_u32(doc, "vni", &at->vni) ||
+	    json_read_ip(json_object_get(doc, "ip"), &at->addr))
+		return -EINVAL;
+	json_get_u32(doc, "ifindex", &at->ifindex);
+	json_get_u64(doc, "cookie", &at->cookie);
+	json_get_str(doc, "ifname", at->ifname, sizeof(at->ifname));
+	at->aliases = json_incref(json_object_get(doc, "aliases"));
+	return 0;
+}
+
+static json_t *attachment_json(const struct attachment *at)
+{
+	json_t *doc = json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s}", "id",
+				at->id, "network", at->network, "vni",
+				(json_int_t)at->vni, "ip", json_ip(&at->addr),
+				"ifindex", (json_int_t)at->ifindex, "cookie",
+				(json_int_t)at->cookie, "ifname", at->ifname);
+
+	json_object_set(doc, "aliases", at->aliases);
+	return doc;
+}
+
+struct pod *pod_from_json(json_t *doc)
+{
+	const char *name = json_string_value(json_object_get(doc, "name"));
+	json_t *nets = json_object_get(doc, "networks");
+	json_t *labels = json_object_get(doc, "labels");
+	struct pod *pod;
+	json_t *item;
+	size_t i;
+
+	if (!name || !pod_name_is_valid(name))
+		return NULL;
+	pod = pod_new(name);
+	pod->own_ns = json_is_true(json_object_get(doc, "own_ns"));
+	pod->leaving = json_is_true(json_object_get(doc, "leaving"));
+	if (json_is_object(labels))
+		json_object_update(pod->labels, labels);
+	json_array_foreach (nets, i, item) {
+		if (i == CLIENT_NETS_MAX ||
+		    attachment_read(item, &pod->nets[pod->nets_len++])) {
+			pod_free(pod);
+			return NULL;
+		}
+	}
+	return pod;
+}
+
+json_t *pod_to_json(const struct pod *pod)
+{
+	json_t *nets = json_array();
+
+	for (size_t i = 0; i < pod->nets_len; i++)
+		json_array_append_new(nets, attachment_json(&pod->nets[i]));
+	return json_pack("{s:i, s:s, s:b, s:b, s:O, s:o}", "schema", 1, "name",
+			 pod->name, "own_ns", pod->own_ns, "leaving",
+			 pod->leaving, "labels", pod->labels, "networks", nets);
+}
+
+struct pod *model_pod(const struct model *m, const char *name)
+{
+	char key[POD_NAME_LEN];
+	struct pod *pod;
+
+	if (!str_copy(key, sizeof(key), name))
+		return NULL;
+	name_lower(key);
+	HASH_FIND_STR(m->pods, key, pod);
+	return pod;
+}
+
+void model_pod_add(struct model *m, struct pod *pod)
+{
+	HASH_ADD_STR(m->pods, key, pod);
+}
+
+void model_pod_remove(struct model *m, struct pod *pod)
+{
+	HASH_DEL(m->pods, pod);
+}
+
+struct attachment *pod_attachment(struct pod *pod, const char *network)
+{
+	for (size_t i = 0; i < pod->nets_len; i++)
+		if (str_eq(pod->nets[i].network, network))
+			return &pod->nets[i];
+	return NULL;
+}
+
+void pod_detach(struct pod *pod, struct attachment *at)
+{
+	size_t behind = (size_t)(pod->nets + pod->nets_len - (at + 1));
+
+	json_decref(at->aliases);
+	/* The order stays: it is the order in which names are looked for. */
+	memmove(at, at + 1, behind * sizeof(*at));
+	pod->nets_len--;
+	memset(&pod->nets[pod->nets_len], 0, sizeof(*at));
+}
+
+static int network_option(char *word, struct pod_network *net,
+			  struct refusal *r)
+{
+	char *value = strchr(word, '=');
+
+	if (value)
+		*value++ = '\0';
+	if (value && str_eq(word, "ip")) {
+		if (ip_parse(value, &net->addr))
+			return refuse(
+				r, API_INVALID, "network", "write ip=10.5.0.7",
+				"network \"%s\": ip \"%s\" is not an address",
+				net->network, value);
+		return 0;
+	}
+	if (value && str_eq(word, "alias")) {
+		if (!pod_name_is_valid(value))
+			return refuse(
+				r, API_INVALID, "network",
+				"use letters, digits, - _ and .",
+				"network \"%s\": alias \"%s\" is not a name",
+				net->network, value);
+		json_array_append_new(net->aliases, json_string(value));
+		return 0;
+	}
+	return refuse(r, API_INVALID, "network",
+		      "write NET, NET,ip=IP or NET,alias=NAME",
+		      "network \"%s\": unknown option \"%s\"", net->network,
+		      word);
+}
+
+int pod_network_parse(const char *text, struct pod_network *ret,
+		      struct refusal *r)
+{
+	AUTO(str_freep) char *copy = xstrdup(text);
+	struct pod_network net = { .aliases = json_array() };
+	char *save = NULL;
+	char *word = strtok_r(copy, ",", &save);
+	int err;
+
+	err = name_check("network", word ? word : "", r);
+	if (!err)
+		str_copy(net.network, sizeof(net.network), word);
+	while (!err && (word = strtok_r(NULL, ",", &save)))
+		err = network_option(word, &net, r);
+	if (err)
+		json_decref(net.aliases);
+	else
+		*ret = net;
+	return err;
+}
+
+struct want_pod pod_want(const struct pod *pod, const struct attachment *at,
+			 const struct net *net, uint32_t mtu)
+{
+	struct want_pod want = {
+		.vni = net->vni,
+		.addr = at->addr,
+		.prefix_len = net->subnet.len,
+		.gateway = net_gateway(net),
+		.mac = mac_from_ip(&at->addr),
+		.mtu = net->mtu ? MIN(net->mtu, mtu) : mtu,
+		.default_route = at == &pod->nets[0] && !net->internal,
+		.vips_len = net->vips_len,
+	};
+
+	memcpy(want.id, at->id, sizeof(want.id));
+	memcpy(want.pod, pod->name, sizeof(want.pod));
+	memcpy(want.ifname, at->ifname, sizeof(want.ifname));
+	memcpy(want.vips, net->vips, sizeof(want.vips));
+	return want;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service.h"
+
+#include <netinet/in.h>
+
+#include "json.h"
+#include "netd/util.h"
+
+void service_free(struct service *s)
+{
+	if (!s)
+		return;
+	json_decref(s->selector);
+	json_decref(s->labels);
+	json_decref(s->doc);
+	free(s);
+}
+
+static uint8_t proto_parse(const char *word)
+{
+	if (word && str_eq(word, "udp"))
+		return IPPROTO_UDP;
+	if (word && str_eq(word, "tcp"))
+		return IPPROTO_TCP;
+	return 0;
+}
+
+/* [{"port"|"published", "target", "protocol"}] */
+static int ports_read(json_t *list, const char *first, struct port *ports,
+		      size_t *len)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		uint32_t port, target;
+		const char *proto =
+			json_string_value(json_object_get(item, "protocol"));
+
+		if (i == PORTS_MAX || json_get_u32(item, first, &port) ||
+		    json_get_u32(item, "target", &target) || !port ||
+		    port > 65535 || !target || target > 65535 ||
+		    !proto_parse(proto))
+			return -EINVAL;
+		ports[(*len)++] =
+			(struct port){ (uint16_t)port, (uint16_t)target,
+				       proto_parse(proto) };
+	}
+	return 0;
+}
+
+static json_t *ports_json(const struct port *ports, size_t len,
+			  const char *first)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < len; i++)
+		json_array_append_new(
+			list, json_pack("{s:i, s:i, s:s}", first, ports[i].port,
+					"target", ports[i].target, "protocol",
+					proto_name(ports[i].proto)));
+	return list;
+}
+
+struct service *service_from_json(const char *name, json_t *doc)
+{
+	struct service *s = xzalloc(sizeof(*s));
+	const char *mode = json_string_value(json_object_get(doc, "mode"));
+	json_t *vip = json_object_get(doc, "vip");
+	json_t *list = json_object_get(doc, "backends");
+	json_t *item;
+	struct refusal ignored;
+	size_t i;
+
+	if (!str_copy(s->name, sizeof(s->name), name) ||
+	    (vip && json_read_ip(vip, &s->vip)) ||
+	    ports_read(json_object_get(doc, "ports"), "port", s->ports,
+		       &s->ports_len) ||
+	    ports_read(json_object_get(doc, "published"), "published",
+		       s->published, &s->published_len))
+		goto bad;
+	json_array_foreach (list, i, item) {
+		const char *text = json_string_value(item);
+
+		if (!text || service_backend_add(s, text, &ignored))
+			goto bad;
+	}
+	s->dnsrr = mode && str_eq(mode, "dnsrr");
+	s->selector = json_incref(json_object_get(doc, "selector"));
+	s->labels = json_incref(json_object_get(doc, "labels"));
+	s->doc = json_incref(doc);
+	return s;
+bad:
+	service_free(s);
+	return NULL;
+}
+
+json_t *service_to_json(const struct service *s)
+{
+	json_t *doc = s->doc ? json_copy(s->doc) : json_object();
+	json_t *statics = json_array();
+
+	for (size_t i = 0; i < s->statics_len; i++) {
+		char ip[IP_STRLEN];
+
+		json_array_append_new(
+			statics,
+			json_sprintf("%s:%u", ip_str(&s->statics[i].addr, ip),
+				     s->statics[i].port));
+	}
+	json_object_set_new(doc, "schema", json_integer(1));
+	if (!ip_is_none(&s->vip))
+		json_object_set_new(doc, "vip", json_ip(&s->vip));
+	json_object_set_new(doc, "mode",
+			    json_string(s->dnsrr ? "dnsrr" : "vip"));
+	json_object_set_new(doc, "ports",
+			    ports_json(s->ports, s->ports_len, "port"));
+	json_object_set_new(doc, "published",
+			    ports_json(s->published, s->published_len,
+				       "published"));
+	json_object_set_new(doc, "backends", statics);
+	json_object_set(doc, "selector", s->selector);
+	json_object_set(doc, "labels", s->labels);
+	return doc;
+}
+
+/* Cuts "/proto" off the text; 0 in *proto for a word that is none. */
+static void proto_cut(char *text, uint8_t *proto)
+{
+	char *slash = strchr(text, '/');
+
+	*proto = IPPROTO_TCP;
+	if (!slash)
+		return;
+	*slash = '\0';
+	*proto = proto_parse(slash + 1);
+}
+
+int service_port_parse(const char *field, const char *text, struct port *ret,
+		       struct refusal *r)
+{
+	char buf[64];
+	char *colon;
+	uint8_t proto = 0;
+	uint32_t port = 0, target;
+
+	if (!str_copy(buf, sizeof(buf), text))
+		buf[0] = '\0';
+	proto_cut(buf, &proto);
+	if (!proto)
+		return refuse(r, API_INVALID, field,
+			      "end it with /tcp (the default) or /udp",
+			      "%s \"%s\": the protocol is not tcp or udp",
+			      field, text);
+	colon = strchr(buf, ':');
+	if (colon)
+		*colon++ = '\0';
+	if (str_to_u32(buf, 1, 65535, &port) ||
+	    str_to_u32(colon ? colon : buf, 1, 65535, &target))
+		return refuse(r, API_INVALID, field,
+			      "write PORT:TARGET with numbers from 1 to 65535, "
+			      "such as 8080:80",
+			      "%s \"%s\": not a port from 1 to 65535", field,
+			      text);
+	*ret = (struct port){ (uint16_t)port, (uint16_t)target, proto };
+	return 0;
+}
+
+int service_backend_parse(const char *text, struct static_backend *ret,
+			  struct refusal *r)
+{
+	const char *colon = strrchr(text, ':');
+	char ip[IP_STRLEN] = "";
+	struct ip_addr addr;
+	uint32_t port;
+
+	if (colon && (size_t)(colon - text) < sizeof(ip)) {
+		memcpy(ip, text, (size_t)(colon - text));
+		ip[colon - text] = '\0';
+	}
+	if (!colon || ip_parse(ip, &addr) || !ip_is_v4(&addr) ||
+	    str_to_u32(colon + 1, 1, 65535, &port))
+		return refuse(
+			r, API_INVALID, "backend",
+			"write IP:PORT, such as 10.0.0.4:5432",
+			"backend \"%s\" is not an IPv4 address and a port",
+			text);
+	if (ip_is_loopback(&addr) || ip_v4(&addr) >= 0xe0000000 ||
+	    !ip_v4(&addr))
+		return refuse(r, API_INVALID, "backend",
+			      "give an address that pods can reach",
+			      "backend %s: the address is not a host's", text);
+	*ret = (struct static_backend){ addr, (uint16_t)port };
+	return 0;
+}
+
+static struct port *port_find(struct port *ports, size_t len,
+			      const struct port *p)
+{
+	for (size_t i = 0; i < len; i++)
+		if (ports[i].port == p->port && ports[i].proto == p->proto)
+			return &ports[i];
+	return NULL;
+}
+
+static int port_add(const char *field, struct port *ports, size_t *len,
+		    const char *text, struct refusal *r)
+{
+	struct port p;
+	int err = service_port_parse(field, text, &p, r);
+
+	if (err)
+		return err;
+	if (port_find(ports, *len, &p))
+		return refuse(r, API_CONFLICT, field,
+			      "name each port once, or remove it first",
+			      "%s %u/%s is there already", field, p.port,
+			      proto_name(p.proto));
+	if (*len == PORTS_MAX)
+		return refuse(r, API_INVALID, field, "make a second service",
+			      "a service has at most %d ports", PORTS_MAX);
+	ports[(*len)++] = p;
+	return 0;
+}
+
+static int port_del(const char *field, struct port *ports, size_t *len,
+		    const char *text, struct refusal *r)
+{
+	struct port p, *found;
+	int err = service_port_parse(field, text, &p, r);
+
+	if (err)
+		return err;
+	found = port_find(ports, *len, &p);
+	if (!found)
+		return refuse(r, API_NOT_FOUND, field,
+			      "see: netctl service inspect",
+			      "%s %u/%s is not among the service's", field,
+			      p.port, proto_name(p.proto));
+	*found = ports[--*len];
+	return 0;
+}
+
+int service_port_add(struct service *s, const char *text, struct refusal *r)
+{
+	return port_add("port", s->ports, &s->ports_len, text, r);
+}
+
+int service_port_del(struct service *s, const char *text, struct refusal *r)
+{
+	return port_del("port", s->ports, &s->ports_len, text, r);
+}
+
+int service_publish_add(struct service *s, const char *text, struct refusal *r)
+{
+	return port_add("publish", s->published, &s->published_len, text, r);
+}
+
+int service_publish_del(struct service *s, const char *text, struct refusal *r)
+{
+	return port_del("publish", s->published, &s->published_len, text, r);
+}
+
+static struct static_backend *static_find(struct service *s,
+					  const struct static_backend *b)
+{
+	for (size_t i = 0; i < s->statics_len; i++)
+		if (ip_eq(&s->statics[i].addr, &b->addr) &&
+		    s->statics[i].port == b->port)
+			return &s->statics[i];
+	return NULL;
+}
+
+int service_backend_add(struct service *s, const char *text, struct refusal *r)
+{
+	struct static_backend b;
+	int err = service_backend_parse(text, &b, r);
+
+	if (err)
+		return err;
+	if (static_find(s, &b))
+		return refuse(r, API_CONFLICT, "backend",
+			      "name each backend once",
+			      "backend %s is there already", text);
+	if (s->statics_len == STATICS_MAX)
+		return refuse(r, API_INVALID, "backend",
+			      "use pods and a selector",
+			      "a service has at most %d static backends",
+			      STATICS_MAX);
+	s->statics[s->statics_len++] = b;
+	return 0;
+}
+
+int service_backend_del(struct service *s, const char *text, struct refusal *r)
+{
+	struct static_backend b, *found;
+	int err = service_backend_parse(text, &b, r);
+
+	if (err)
+		return err;
+	found = static_find(s, &b);
+	if (!found)
+		return refuse(r, API_NOT_FOUND, "backend",
+			      "see: netctl service inspect",
+			      "backend %s is not among the service's", text);
+	*found = s->statics[--s->statics_len];
+	return 0;
+}
+
+/* The network whose pods have this address, or NULL. */
+static const struct net *net_of_addr(const struct model *m,
+				     const struct ip_addr *a)
+{
+	for (const struct net *net = m->nets; net; net = net->hh.next)
+		if (net->rev && prefix_contains(&net->subnet, a))
+			return net;
+	return NULL;
+}
+
+int service_check(const struct model *m, const struct net *net,
+		  const struct service *s, struct refusal *r)
+{
+	if (s->dnsrr && s->published_len)
+		return refuse(r, API_INVALID, "publish",
+			      "leave out --endpoint-mode dnsrr, or the "
+			      "published port",
+			      "service \"%s\": a published port needs a "
+			      "balancer, and dnsrr has none",
+			      s->name);
+	if (!s->dnsrr && !s->ports_len && !s->published_len)
+		return refuse(
+			r, API_INVALID, "port",
+			"add --port PORT[:TARGET], or --endpoint-mode dnsrr",
+			"service \"%s\" has no port to answer on", s->name);
+	for (size_t i = 0; i < s->statics_len; i++) {
+		const struct net *home = net_of_addr(m, &s->statics[i].addr);
+		char ip[IP_STRLEN];
+
+		ip_str(&s->statics[i].addr, ip);
+		if (home && home != net)
+			return refuse(r, API_INVALID, "backend",
+				      "make the service on that network",
+				      "backend %s is on network \"%s\", the "
+				      "service on \"%s\"",
+				      ip, home->name, net->name);
+		if (!home && s->published_len)
+			return refuse(
+				r, API_INVALID, "publish",
+				"publish pods of the network, or leave out "
+				"--publish",
+				"service \"%s\": backend %s is outside the "
+				"overlay and cannot be behind a published port",
+				s->name, ip);
+	}
+	return 0;
+}
+
+bool service_selects(const struct service *s, const json_t *labels)
+{
+	const char *key;
+	json_t *want;
+
+	if (!json_object_size(s->selector))
+		return false;
+	json_object_foreach (s->selector, key, want) {
+		if (!json_equal(json_object_get(labels, key), want))
+			return false;
+	}
+	return true;
+}
+
+static void static_backends(const struct model *m, const struct net *net,
+			    const struct service *s,
+			    void (*fn)(void *arg, const struct backend *b),
+			    void *arg)
+{
+	for (size_t i = 0; i < s->statics_len; i++) {
+		const struct static_backend *st = &s->statics[i];
+		struct backend b = { .addr = st->addr,
+				     .port = st->port,
+				     .node = "",
+				     .id = "",
+				     .weight = 1 };
+
+		b.in_overlay = prefix_contains(&net->subnet, &st->addr);
+		if (b.in_overlay) {
+			const struct endpoint *ep = NULL;
+
+			for (ep = net->endpoints; ep; ep = ep->hh.next)
+				if (ip_eq(&ep->addr, &st->addr))
+					break;
+			/* A pod that is not there takes no traffic. */
+			if (!ep || !model_node_is_up(m, ep->node))
+				continue;
+			b.node = ep->node;
+			b.id = ep->id;
+			if (!str_eq(ep->node, m->self))
+				b.vtep = model_node(m, ep->node)->vtep;
+		}
+		fn(arg, &b);
+	}
+}
+
+void service_backends(const struct model *m, const struct net *net,
+		      const struct service *s,
+		      void (*fn)(void *arg, const struct backend *b), void *arg)
+{
+	static_backends(m, net, s, fn, arg);
+	if (!json_object_size(s->selector))
+		return;
+	for (const struct up *up = net->ups; up; up = up->hh.next) {
+		const struct node *node = model_node(m, up->node);
+		bool self = str_eq(up->node, m->self);
+		json_t *list = json_object_get(up->services, s->name);
+		json_t *item;
+		size_t i;
+
+		if (!self && (!node || !node->alive_rev))
+			continue;
+		json_array_foreach (list, i, item) {
+			struct backend b = { .node = up->node,
+					     .in_overlay = true };
+			uint32_t weight = 1;
+
+			b.id = json_string_value(json_object_get(item, "id"));
+			if (!b.id ||
+			    json_read_ip(json_object_get(item, "ip"), &b.addr))
+				continue;
+			json_get_u32(item, "weight", &weight);
+			b.weight = (uint16_t)MIN(weight, UINT16_MAX);
+			if (!self)
+				b.vtep = node->vtep;
+			fn(arg, &b);
+		}
+	}
+}
