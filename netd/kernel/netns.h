@@ -11,7 +11,8 @@
 
 /* A new namespace, bound at DIR/NAME. -EEXIST: there is one. */
 int netns_add(const char *dir, const char *name);
-/* Unbinds and removes DIR/NAME; the namespace lives while a process is in it. */
+/* Unbinds and removes DIR/NAME; the namespace lives while a process is in it.
+ */
 int netns_del(const char *dir, const char *name);
 /* A descriptor of DIR/NAME. -ENOENT. */
 int netns_open(const char *dir, const char *name);

@@ -22,7 +22,8 @@ struct nl;
 int nl_open(struct nl **ret);
 /* In the namespace of this descriptor, which stays the caller's. */
 int nl_open_netns(int netns, struct nl **ret);
-void nl_close(struct nl *nl);
+/* NULL is fine. (libnl has an nl_close() and a struct nl_addr of its own.) */
+void nl_free(struct nl *nl);
 const char *nl_error(const struct nl *nl);
 
 /* SO_NETNS_COOKIE of the namespace this mouth speaks in. */
@@ -42,9 +43,12 @@ struct nl_link {
 	uint32_t mtu;
 	bool is_up;
 	bool is_loopback;
+	/* Kind vxlan only: its UDP port, and is it a collect-metadata one? */
+	uint16_t vxlan_port;
+	bool is_external;
 };
 
-struct nl_addr {
+struct nl_ifaddr {
 	uint32_t ifindex;
 	struct ip_prefix addr;
 	bool is_global;
@@ -62,10 +66,10 @@ struct nl_route {
 /* Dumps; fn returns false to stop. */
 int nl_link_each(struct nl *nl, bool (*fn)(void *arg, const struct nl_link *l),
 		 void *arg);
-int nl_addr_each(struct nl *nl, bool (*fn)(void *arg, const struct nl_addr *a),
-		 void *arg);
-/* Main table, unicast, both families. */
-int nl_route_each(struct nl *nl,
+int nl_addr_each(struct nl *nl,
+		 bool (*fn)(void *arg, const struct nl_ifaddr *a), void *arg);
+/* Main table, unicast, both families; ifindex 0: of all links. */
+int nl_route_each(struct nl *nl, uint32_t ifindex,
 		  bool (*fn)(void *arg, const struct nl_route *r), void *arg);
 
 /* -ENODEV when there is none of that name. */
