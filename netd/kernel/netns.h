@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A new namespace, bound at DIR/NAME. -EEXIST: there is one. */
 int netns_add(const char *dir, const char *name);
@@ -21,6 +22,12 @@ int netns_open(const char *dir, const char *name);
 int netns_check(int fd);
 /* Is it the one this process is in? */
 bool netns_is_own(int fd);
+
+/*
+ * The namespace with this SO_NETNS_COOKIE, found through a process in it.
+ * -ENOENT: no process is. Walks /proc: for rare requests.
+ */
+int netns_find(uint64_t cookie);
 
 /* Runs fn inside and comes back whatever it returns; its value is returned. */
 int netns_run(int fd, int (*fn)(void *arg), void *arg);

@@ -467,7 +467,7 @@ static void name_add(struct net *net, const char *name, struct endpoint *ep,
 static void name_remove(struct net *net, const char *name, struct endpoint *ep,
 			const struct model_marks *marks)
 {
-	struct pod_name *pn = net_name(net, name);
+	struct pod_name *pn = net_name_of(net, name);
 
 	for (size_t i = 0; pn && i < pn->len; i++) {
 		if (pn->eps[i] == ep) {
@@ -486,7 +486,7 @@ static void name_remove(struct net *net, const char *name, struct endpoint *ep,
 	}
 }
 
-struct pod_name *net_name(const struct net *net, const char *name)
+struct pod_name *net_name_of(const struct net *net, const char *name)
 {
 	char key[POD_NAME_LEN];
 

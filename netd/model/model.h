@@ -226,7 +226,7 @@ struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
 				  const struct model_marks *marks);
 void net_endpoint_del(struct net *net, const char *key,
 		      const struct model_marks *marks);
-struct pod_name *net_name(const struct net *net, const char *name);
+struct pod_name *net_name_of(const struct net *net, const char *name);
 
 /* What this node offers, told by itself: replaces ups[self]. Taken. */
 void net_up_put(struct net *net, const char *node, json_t *services,

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "netd/want.h"
@@ -104,9 +105,11 @@ int overlay_refresh(struct overlay *ov);
 uint32_t overlay_addrs(const struct overlay *ov, struct ip_addr *ret,
 		       uint32_t max);
 
-/* A route of the host that overlaps: its prefix and device in `what`. */
-bool overlay_route_overlaps(struct overlay *ov, const struct ip_prefix *p,
-			    char *what, size_t size);
+/*
+ * Destinations of the host's own routes, neither ours nor the default: a
+ * subnet must not overlap them. The list is the caller's to free().
+ */
+size_t overlay_routes(struct overlay *ov, struct ip_prefix **ret);
 
 /* Audit: put everything wanted in between; end deletes what was not put. */
 int overlay_audit_begin(struct overlay *ov);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes and networks to their backends, and what was told of them. */
+#include "rc.h"
+
+#include "json.h"
+#include "netd/dns.h"
+#include "netd/ebpf.h"
+#include "netd/util.h"
+#include "network.h"
+#include "node.h"
+#include "overlay.h"
+#include "plan.h"
+
+void rc_node(struct reconcile *rc, const char *name)
+{
+	const struct node *node = model_node(rc->m, name);
+	struct want_node want;
+	int err;
+
+	if (str_eq(name, rc->m->self)) {
+		rc_self(rc);
+		return;
+	}
+	if (node) {
+		want = node_want(node, false);
+		err = ebpf_node_put(rc->cfg.bpf, &want);
+	} else {
+		err = ebpf_node_del(rc->cfg.bpf, name);
+	}
+	if (err) {
+		rc_complain(rc, err, "tell the node", name,
+			    ebpf_error(rc->cfg.bpf));
+		rc_mark(rc, MARK_NODE, "", name);
+	}
+}
+
+/* Every network this host's own queries may be about, `default` first. */
+static void host_vnis(struct reconcile *rc, struct want_client *client)
+{
+	const struct net *first = model_net(rc->m, "default");
+
+	if (first && rc_net_joined(rc, first))
+		client->vni[client->vni_len++] = first->vni;
+	for (const struct net *net = rc->m->nets; net; net = net->hh.next)
+		if (net != first && net->rev && rc_net_joined(rc, net) &&
+		    client->vni_len < CLIENT_NETS_MAX)
+			client->vni[client->vni_len++] = net->vni;
+}
+
+/* A query of the host comes from the address it was sent to, or its own. */
+static void put_host_clients(struct reconcile *rc, const struct want_node *self)
+{
+	struct want_client client = { .addr = ip_from_v4(0x7f000001) };
+
+	host_vnis(rc, &client);
+	dns_client_put(rc->cfg.dns, &client);
+	for (uint32_t i = 0; i < self->addrs_len; i++) {
+		client.addr = self->addrs[i];
+		dns_client_put(rc->cfg.dns, &client);
+	}
+	for (struct net *net = rc->m->nets; net; net = net->hh.next) {
+		if (!net->rev || !rc_net_joined(rc, net))
+			continue;
+		client.addr = net_gateway(net);
+		dns_client_put(rc->cfg.dns, &client);
+	}
+}
+
+/* This node, as the kernel shows it now. */
+void rc_self(struct reconcile *rc)
+{
+	struct want_node want = { .vtep = rc->cfg.vtep, .self = true };
+	int err;
+
+	str_copy(want.name, sizeof(want.name), rc->m->self);
+	want.addrs_len =
+		overlay_addrs(rc->cfg.overlay, want.addrs, NODE_ADDRS_MAX);
+	err = ebpf_node_put(rc->cfg.bpf, &want);
+	if (err)
+		rc_complain(rc, err, "tell the node", want.name,
+			    ebpf_error(rc->cfg.bpf));
+	put_host_clients(rc, &want);
+	rc->publish_wanted = true;
+}
+
+bool rc_net_joined(const struct reconcile *rc, const struct net *net)
+{
+	struct pod *pod;
+
+	for (pod = rc->m->pods; pod; pod = pod->hh.next)
+		if (pod_attachment(pod, net->name))
+			return true;
+	return false;
+}
+
+static void untell_routes(struct reconcile *rc, struct told_net *told,
+			  const struct want_route *keep, size_t len)
+{
+	for (size_t i = 0; i < told->routes_len; i++) {
+		size_t k = 0;
+
+		while (k < len &&
+		       !prefix_eq(&keep[k].dst, &told->routes[i].dst))
+			k++;
+		if (k == len)
+			ebpf_route_del(rc->cfg.bpf, told->vni,
+				       &told->routes[i].dst);
+	}
+}
+
+static int tell_routes(struct reconcile *rc, struct told_net *told,
+		       const struct net *net)
+{
+	size_t len = 0;
+	struct want_route *routes = plan_routes(rc->m, net, &len);
+	int err = 0;
+
+	untell_routes(rc, told, routes, len);
+	for (size_t i = 0; !err && i < len; i++)
+		err = ebpf_route_put(rc->cfg.bpf, &routes[i]);
+	free(told->routes);
+	told->routes = routes;
+	told->routes_len = len;
+	return err;
+}
+
+static struct told_net *told_net(struct reconcile *rc, const struct net *net)
+{
+	struct told_net *told;
+
+	HASH_FIND_STR(rc->nets, net->name, told);
+	if (!told) {
+		told = xzalloc(sizeof(*told));
+		memcpy(told->name, net->name, sizeof(told->name));
+		told->vni = net->vni;
+		HASH_ADD_STR(rc->nets, name, told);
+	}
+	return told;
+}
+
+static void forget_net(struct reconcile *rc, struct told_net *told)
+{
+	if (told->joined)
+		dns_zone_del(rc->cfg.dns, told->vni);
+	untell_routes(rc, told, NULL, 0);
+	overlay_net_del(rc->cfg.overlay, told->vni);
+	ebpf_net_del(rc->cfg.bpf, told->vni);
+	HASH_DEL(rc->nets, told);
+	free(told->routes);
+	free(told);
+}
+
+static struct want_zone zone_want(const struct want_net *net)
+{
+	struct want_zone zone = {
+		.vni = net->vni,
+		.gateway = net->gateway,
+		.subnet = net->subnet,
+		.vips_len = net->vips_len,
+		.internal = net->internal,
+	};
+
+	memcpy(zone.name, net->name, sizeof(zone.name));
+	memcpy(zone.vips, net->vips, sizeof(zone.vips));
+	return zone;
+}
+
+/* Names are kept only where somebody can ask for them. */
+static int tell_zone(struct reconcile *rc, struct told_net *told,
+		     const struct want_net *want, const struct net *net)
+{
+	bool was = told->joined;
+	struct want_zone zone = zone_want(want);
+
+	if (!want->joined) {
+		told->joined = false;
+		return was ? dns_zone_del(rc->cfg.dns, want->vni) : 0;
+	}
+	if (!was) {
+		struct service *s;
+		struct pod_name *name;
+
+		for (s = net->services; s; s = s->hh.next)
+			rc_mark(rc, MARK_SERVICE, net->name, s->name);
+		for (name = net->names; name; name = name->hh.next)
+			rc_mark(rc, MARK_NAME, net->name, name->name);
+		rc_mark(rc, MARK_NODE, "", rc->m->self);
+	}
+	told->joined = true;
+	return dns_zone_put(rc->cfg.dns, &zone);
+}
+
+void rc_net(struct reconcile *rc, const char *name)
+{
+	const struct net *net = model_net(rc->m, name);
+	struct told_net *told;
+	struct want_net want;
+	const char *detail = "";
+	int err;
+
+	HASH_FIND_STR(rc->nets, name, told);
+	if (told && (!net || net->vni != told->vni))
+		forget_net(rc, told);
+	if (!net)
+		return;
+	told = told_net(rc, net);
+	want = net_want(net, rc_net_joined(rc, net));
+
+	err = ebpf_net_put(rc->cfg.bpf, &want);
+	if (!err)
+		err = tell_routes(rc, told, net);
+	if (err)
+		detail = ebpf_error(rc->cfg.bpf);
+	if (!err) {
+		err = overlay_net_put(rc->cfg.overlay, &want);
+		if (err)
+			detail = overlay_error(rc->cfg.overlay);
+	}
+	if (!err)
+		err = tell_zone(rc, told, &want, net);
+	if (err) {
+		rc_complain(rc, err, "tell the network", name, detail);
+		rc_mark(rc, MARK_NET, name, "");
+	}
+}
+
+void rc_nets_sweep(struct reconcile *rc)
+{
+	struct told_net *told, *tmp;
+
+	HASH_ITER (hh, rc->nets, told, tmp) {
+		if (!model_net(rc->m, told->name))
+			forget_net(rc, told);
+	}
+}

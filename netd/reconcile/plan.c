@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <netinet/in.h>
+
+#include "json.h"
+#include "netd/util.h"
+#include "pod.h"
+#include "service.h"
+
+/* Seconds an answer about our names may be kept (behaviour of a catalogue). */
+#define NAME_TTL 5
+
+struct routes {
+	struct want_route *list;
+	size_t len;
+};
+
+static void route_add(const struct model *m, struct routes *routes,
+		      uint32_t vni, const struct ip_prefix *dst,
+		      const char *node_name)
+{
+	const struct node *node = model_node(m, node_name);
+
+	if (str_eq(node_name, m->self) || !node)
+		return;
+	routes->list = xrealloc(routes->list,
+				(routes->len + 1) * sizeof(*routes->list));
+	routes->list[routes->len++] = (struct want_route){ .vni = vni,
+							   .dst = *dst,
+							   .vtep = node->vtep };
+}
+
+struct want_route *plan_routes(const struct model *m, const struct net *net,
+			       size_t *len)
+{
+	struct routes routes = { 0 };
+
+	for (const struct block *b = net->blocks; b; b = b->hh.next) {
+		route_add(m, &routes, net->vni, &b->prefix, b->node);
+		for (size_t i = 0; i < b->lent_len; i++) {
+			struct ip_prefix host = prefix_host(&b->lent[i].addr);
+
+			route_add(m, &routes, net->vni, &host, b->lent[i].node);
+		}
+	}
+	*len = routes.len;
+	return routes.list;
+}
+
+struct frontends {
+	const struct net *net;
+	struct want_frontend *fe;
+	uint16_t *target;
+	size_t len, max;
+};
+
+static void frontend_add(struct frontends *f, const struct ip_addr *addr,
+			 uint16_t port, uint8_t proto, uint16_t target)
+{
+	for (size_t i = 0; i < f->len; i++)
+		if (ip_eq(&f->fe[i].addr, addr) && f->fe[i].port == port &&
+		    f->fe[i].proto == proto)
+			return;
+	if (f->len == f->max)
+		return;
+	f->target[f->len] = target;
+	f->fe[f->len++] = (struct want_frontend){
+		.vni = f->net->vni, .addr = *addr, .port = port, .proto = proto
+	};
+}
+
+size_t plan_frontends(const struct net *net, const struct service *s,
+		      struct want_frontend *fe, uint16_t *target, size_t max)
+{
+	static const struct ip_addr any_node;
+	struct frontends f = {
+		.net = net, .fe = fe, .target = target, .max = max
+	};
+
+	if (s->dnsrr)
+		return 0;
+	for (size_t i = 0; i < s->ports_len; i++)
+		frontend_add(&f, &s->vip, s->ports[i].port, s->ports[i].proto,
+			     s->ports[i].target);
+	for (size_t i = 0; i < s->published_len; i++) {
+		const struct port *p = &s->published[i];
+
+		frontend_add(&f, &s->vip, p->target, p->proto, p->target);
+		frontend_add(&f, &any_node, p->port, p->proto, p->target);
+	}
+	frontend_add(&f, &s->vip, 0, IPPROTO_ICMP, 0);
+	return f.len;
+}
+
+struct backends {
+	const struct net *net;
+	bool published;
+	uint16_t target;
+	struct want_backend *list;
+	size_t len;
+};
+
+static void backend_add(void *arg, const struct backend *b)
+{
+	struct backends *all = arg;
+
+	if (all->published && !b->in_overlay)
+		return;
+	all->list = xrealloc(all->list, (all->len + 1) * sizeof(*all->list));
+	all->list[all->len++] = (struct want_backend){
+		.addr = b->addr,
+		.vtep = b->vtep,
+		.vni = b->in_overlay ? all->net->vni : 0,
+		.port = b->port ? b->port : all->target,
+		.weight = b->weight,
+	};
+}
+
+struct want_backend *plan_backends(const struct model *m, const struct net *net,
+				   const struct service *s,
+				   const struct want_frontend *fe,
+				   uint16_t target, size_t *len)
+{
+	struct backends all = { .net = net,
+				.published = ip_is_none(&fe->addr),
+				.target = target };
+
+	if (fe->proto != IPPROTO_ICMP)
+		service_backends(m, net, s, backend_add, &all);
+	*len = all.len;
+	return all.list;
+}
+
+struct addrs {
+	struct ip_addr *list;
+	uint32_t len;
+};
+
+static void addr_add(struct addrs *addrs, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < addrs->len; i++)
+		if (ip_eq(&addrs->list[i], a))
+			return;
+	if (addrs->len == NAME_ADDRS_MAX)
+		return;
+	addrs->list =
+		xrealloc(addrs->list, (addrs->len + 1) * sizeof(*addrs->list));
+	addrs->list[addrs->len++] = *a;
+}
+
+static void task_add(void *arg, const struct backend *b)
+{
+	addr_add(arg, &b->addr);
+}
+
+struct ip_addr *plan_task_addrs(const struct model *m, const struct net *net,
+				const struct service *s, uint32_t *len)
+{
+	struct addrs addrs = { 0 };
+
+	service_backends(m, net, s, task_add, &addrs);
+	*len = addrs.len;
+	return addrs.list;
+}
+
+struct ip_addr *plan_pod_addrs(const struct model *m,
+			       const struct pod_name *name, uint32_t *len)
+{
+	struct addrs addrs = { 0 };
+
+	for (size_t i = 0; name && i < name->len; i++)
+		if (model_node_is_up(m, name->eps[i]->node))
+			addr_add(&addrs, &name->eps[i]->addr);
+	*len = addrs.len;
+	return addrs.list;
+}
+
+struct want_name plan_name(const struct net *net, const struct service *s,
+			   enum name_kind kind)
+{
+	struct want_name want = { .vni = net->vni,
+				  .kind = kind,
+				  .ttl = NAME_TTL };
+
+	if (!s)
+		return want;
+	str_copy(want.name, sizeof(want.name), s->name);
+	for (size_t i = 0; i < s->ports_len && i < NAME_PORTS_MAX; i++)
+		want.ports[want.ports_len++] =
+			(struct want_name_port){ s->ports[i].port,
+						 s->ports[i].proto };
+	/* A VIP's name is the service; a task's own name is its pod. */
+	want.ptr = kind == NAME_SERVICE && !s->dnsrr;
+	return want;
+}
+
+/* The pod of this node whose attachment has this id. */
+static bool endpoint_is_up(const struct model *m, const struct endpoint *ep)
+{
+	for (const struct pod *pod = m->pods; pod; pod = pod->hh.next)
+		for (size_t i = 0; i < pod->nets_len; i++)
+			if (str_eq(pod->nets[i].id, ep->id))
+				return pod->nets[i].is_up && !pod->leaving;
+	return false;
+}
+
+json_t *plan_up(const struct model *m, const struct net *net)
+{
+	json_t *all = json_object();
+
+	for (const struct service *s = net->services; s; s = s->hh.next) {
+		const struct endpoint *ep = net->endpoints;
+		json_t *list = json_array();
+
+		for (; ep; ep = ep->hh.next)
+			if (str_eq(ep->node, m->self) &&
+			    service_selects(s, ep->labels) &&
+			    endpoint_is_up(m, ep))
+				json_array_append_new(
+					list, json_pack("{s:s, s:o, s:i}", "id",
+							ep->id, "ip",
+							json_ip(&ep->addr),
+							"weight", 1));
+		if (json_array_size(list))
+			json_object_set(all, s->name, list);
+		json_decref(list);
+	}
+	return all;
+}

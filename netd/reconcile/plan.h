@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan - model to wants: what a network, a service, a name mean for this
+ * node's backends. Pure; memory returned is the caller's to free().
+ */
+#pragma once
+
+#include "model.h"
+
+/* Blocks and lent addresses of other nodes, by their VTEPs. */
+struct want_route *plan_routes(const struct model *m, const struct net *net,
+			       size_t *len);
+
+/*
+ * Every address and port the service answers on: the VIP's ports, a VIP port
+ * for each published target (as in Docker, `web:80` works where 8080:80 is
+ * published), the published ports, and the echo. *target[i] is the pods' port.
+ */
+size_t plan_frontends(const struct net *net, const struct service *s,
+		      struct want_frontend *fe, uint16_t *target, size_t max);
+
+/* The backends behind one of them. */
+struct want_backend *plan_backends(const struct model *m, const struct net *net,
+				   const struct service *s,
+				   const struct want_frontend *fe,
+				   uint16_t target, size_t *len);
+
+/* Addresses of all backends that are up, each once. */
+struct ip_addr *plan_task_addrs(const struct model *m, const struct net *net,
+				const struct service *s, uint32_t *len);
+
+/* Addresses of the endpoints of that name whose node is up. */
+struct ip_addr *plan_pod_addrs(const struct model *m,
+			       const struct pod_name *name, uint32_t *len);
+
+/* Names carry a service's ports, for SRV. */
+struct want_name plan_name(const struct net *net, const struct service *s,
+			   enum name_kind kind);
+
+/* What this node offers: {"SERVICE": [{"id","ip","weight"}]}. */
+json_t *plan_up(const struct model *m, const struct net *net);

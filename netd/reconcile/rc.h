@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rc - what the files of this room share. Nobody else includes it.
+ */
+#pragma once
+
+#include <ev.h>
+
+#include "reconcile.h"
+
+/* Frontends of one service: its VIP's ports, its published ones, the echo. */
+#define FRONTENDS_MAX (3 * PORTS_MAX + 1)
+
+struct mark {
+	/* network, name: "default/redis" */
+	char key[NAME_LEN + POD_NAME_LEN];
+	char net[NAME_LEN];
+	char name[POD_NAME_LEN];
+	UT_hash_handle hh;
+};
+
+/* What was told to the backends, to take back what is wanted no more. */
+struct told_net {
+	char name[NAME_LEN];
+	uint32_t vni;
+	bool joined;
+	struct want_route *routes;
+	size_t routes_len;
+	UT_hash_handle hh;
+};
+
+struct told_service {
+	/* "NET/NAME" */
+	char key[2 * NAME_LEN];
+	uint32_t vni;
+	struct want_frontend frontends[FRONTENDS_MAX];
+	size_t frontends_len;
+	UT_hash_handle hh;
+};
+
+/* A key of the store that is this node's to write. */
+struct own_key {
+	char key[PATH_LEN];
+	char *value;
+	UT_hash_handle hh;
+};
+
+struct reconcile {
+	struct reconcile_config cfg;
+	struct ev_loop *loop;
+	struct model *m;
+	struct store *store;
+	struct mark *marks[MARK_KIND_MAX];
+	struct told_net *nets;
+	struct told_service *services;
+	struct rest *rests;
+
+	/* Runs the marks: the next loop turn, or a second after a failure. */
+	struct ev_timer work;
+	struct ev_timer tick;
+	bool audit_wanted;
+	int64_t audited_at;
+	bool is_ready;
+	void (*on_ready)(void *arg);
+	void *on_ready_arg;
+
+	/* What the store holds of ours, and the commit under way. */
+	struct own_key *stored;
+	struct store_call *publishing;
+	struct store_call *returning;
+	bool publish_wanted;
+	int64_t publish_not_before;
+	bool name_is_taken;
+
+	/* {"NET": {"SERVICE": ["80/tcp held by nginx"]}} */
+	json_t *held;
+	int64_t held_at;
+	/* The last complaint of each kind, so that a line is logged once. */
+	char last_error[300];
+};
+
+void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
+	     const char *name);
+struct model_marks rc_marks(struct reconcile *rc);
+/* Logs when the text differs from the last one logged. */
+void rc_complain(struct reconcile *rc, int err, const char *verb,
+		 const char *object, const char *detail);
+
+/* net.c */
+void rc_node(struct reconcile *rc, const char *name);
+void rc_net(struct reconcile *rc, const char *name);
+bool rc_net_joined(const struct reconcile *rc, const struct net *net);
+void rc_self(struct reconcile *rc);
+/* Records of what is gone from the model. */
+void rc_nets_sweep(struct reconcile *rc);
+
+/* service.c */
+void rc_service(struct reconcile *rc, const char *net, const char *name);
+void rc_name(struct reconcile *rc, const char *net, const char *name);
+void rc_services_sweep(struct reconcile *rc);
+
+/* pods.c */
+void rc_pods_load(struct reconcile *rc);
+/* Adopts what the journal says; undoes what was only begun. */
+void rc_pods_adopt(struct reconcile *rc);
+/* Takes endpoints whose link is gone out of everything. */
+void rc_pods_check(struct reconcile *rc);
+void rc_rests_expire(struct reconcile *rc);
+
+/* publish.c */
+void rc_publish_net(struct reconcile *rc, const char *net);
+void rc_publish(struct reconcile *rc);
+/* Is the key ours to write? Then remembers what the store has. */
+void rc_publish_seen(struct reconcile *rc, const struct store_kv *kv);
+void rc_publish_lease_new(struct reconcile *rc);
+void rc_publish_free(struct reconcile *rc);
+
+/* held.c: {"NET": {"SERVICE": [..]}} of published ports others listen on. */
+json_t *held_ports(const struct model *m);

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Marks, their order, and the audit.
+ *
+ * A mark says "look at this again"; the set of them is worked off in the order
+ * of enum mark_kind (nodes before networks before services before names), so
+ * that what a want refers to is in the kernel before it. The audit marks
+ * nothing: it puts everything between begin and end, and the backends delete
+ * what was not put. It runs at start, after a lost event and once a minute.
+ */
+#include "rc.h"
+
+#include <arpa/inet.h>
+
+#include "json.h"
+#include "netd/dns.h"
+#include "netd/ebpf.h"
+#include "netd/log.h"
+#include "netd/util.h"
+#include "nl.h"
+#include "overlay.h"
+
+#define TICK_S 1.0
+#define AUDIT_MS 60000
+#define RETRY_S 1.0
+/* Marks worked off in one loop turn: the loop must not stall. */
+#define MARKS_PER_TURN 64
+
+static void mark_cb(void *arg, enum mark_kind kind, const char *net,
+		    const char *name)
+{
+	rc_mark(arg, kind, net, name);
+}
+
+struct model_marks rc_marks(struct reconcile *rc)
+{
+	return (struct model_marks){ .arg = rc, .mark = mark_cb };
+}
+
+static void work_soon(struct reconcile *rc)
+{
+	if (ev_is_active(&rc->work))
+		return;
+	ev_timer_set(&rc->work, 0., 0.);
+	ev_timer_start(rc->loop, &rc->work);
+}
+
+void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
+	     const char *name)
+{
+	struct mark *mark;
+	char key[sizeof(mark->key)];
+
+	if (str_format(key, sizeof(key), "%s/%s", net, name))
+		return;
+	HASH_FIND_STR(rc->marks[kind], key, mark);
+	if (!mark) {
+		mark = xzalloc(sizeof(*mark));
+		memcpy(mark->key, key, sizeof(key));
+		str_copy(mark->net, sizeof(mark->net), net);
+		str_copy(mark->name, sizeof(mark->name), name);
+		HASH_ADD_STR(rc->marks[kind], key, mark);
+	}
+	if (rc->is_ready)
+		work_soon(rc);
+}
+
+void rc_complain(struct reconcile *rc, int err, const char *verb,
+		 const char *object, const char *detail)
+{
+	char line[sizeof(rc->last_error)];
+
+	snprintf(line, sizeof(line), "reconcile: cannot %s %s: %s%s%s", verb,
+		 object, strerror(-err), *detail ? ": " : "", detail);
+	if (!str_eq(line, rc->last_error))
+		log_warn("%s", line);
+	memcpy(rc->last_error, line, sizeof(line));
+	ev_timer_stop(rc->loop, &rc->work);
+	ev_timer_set(&rc->work, RETRY_S, 0.);
+	ev_timer_start(rc->loop, &rc->work);
+}
+
+static void run_node(struct reconcile *rc, const struct mark *mark)
+{
+	rc_node(rc, mark->name);
+}
+
+static void run_net(struct reconcile *rc, const struct mark *mark)
+{
+	rc_net(rc, mark->net);
+}
+
+static void run_pods(struct reconcile *rc, const struct mark *mark)
+{
+	(void)mark;
+	rc_pods_check(rc);
+}
+
+static void run_service(struct reconcile *rc, const struct mark *mark)
+{
+	rc_service(rc, mark->net, mark->name);
+}
+
+static void run_name(struct reconcile *rc, const struct mark *mark)
+{
+	rc_name(rc, mark->net, mark->name);
+}
+
+static void run_publish(struct reconcile *rc, const struct mark *mark)
+{
+	if (*mark->net)
+		rc_publish_net(rc, mark->net);
+	rc->publish_wanted = true;
+}
+
+static void (*const runs[])(struct reconcile *, const struct mark *) = {
+	[MARK_NODE] = run_node, [MARK_NET] = run_net,
+	[MARK_POD] = run_pods,	[MARK_SERVICE] = run_service,
+	[MARK_NAME] = run_name, [MARK_PUBLISH] = run_publish,
+};
+_Static_assert(ARRAY_LEN(runs) == MARK_KIND_MAX, "a run for every mark");
+
+/* Publishing first shows what is ours to the plans of services. */
+static const enum mark_kind order[] = {
+	MARK_NODE, MARK_NET, MARK_POD, MARK_PUBLISH, MARK_SERVICE, MARK_NAME,
+};
+_Static_assert(ARRAY_LEN(order) == MARK_KIND_MAX, "a place for every mark");
+
+/* Takes the first mark of the first kind that has one. */
+static struct mark *take_mark(struct reconcile *rc, enum mark_kind *kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		struct mark *mark = rc->marks[order[i]];
+
+		if (mark) {
+			*kind = order[i];
+			HASH_DEL(rc->marks[order[i]], mark);
+			return mark;
+		}
+	}
+	return NULL;
+}
+
+static bool has_marks(const struct reconcile *rc)
+{
+	for (size_t i = 0; i < MARK_KIND_MAX; i++)
+		if (rc->marks[i])
+			return true;
+	return false;
+}
+
+static void run_marks(struct reconcile *rc)
+{
+	enum mark_kind kind;
+	struct mark *mark;
+
+	for (int i = 0; i < MARKS_PER_TURN; i++) {
+		mark = take_mark(rc, &kind);
+		if (!mark)
+			break;
+		runs[kind](rc, mark);
+		free(mark);
+		/* A failure has set the time of the next try. */
+		if (ev_is_active(&rc->work))
+			return;
+	}
+	if (has_marks(rc))
+		work_soon(rc);
+	else if (rc->publish_wanted)
+		rc_publish(rc);
+}
+
+static void put_guards(struct reconcile *rc)
+{
+	for (size_t i = 0; i < rc->cfg.guards_len; i++)
+		ebpf_guard_put(rc->cfg.bpf, &rc->cfg.guards[i]);
+}
+
+static void put_host(struct reconcile *rc)
+{
+	uint64_t cookie;
+
+	if (!nl_cookie(rc->cfg.nl, &cookie))
+		ebpf_host_put(rc->cfg.bpf, cookie);
+}
+
+static void put_all(struct reconcile *rc)
+{
+	struct node *node, *node_tmp;
+	struct net *net;
+	struct service *s;
+	struct pod_name *name;
+
+	HASH_ITER (hh, rc->m->nodes, node, node_tmp)
+		rc_node(rc, node->name);
+	rc_self(rc);
+	for (net = rc->m->nets; net; net = net->hh.next)
+		rc_net(rc, net->name);
+	rc_pods_adopt(rc);
+	for (net = rc->m->nets; net; net = net->hh.next)
+		rc_publish_net(rc, net->name);
+	for (net = rc->m->nets; net; net = net->hh.next) {
+		for (s = net->services; s; s = s->hh.next)
+			rc_service(rc, net->name, s->name);
+		for (name = net->names; name; name = name->hh.next)
+			rc_name(rc, net->name, name->name);
+	}
+	rc_services_sweep(rc);
+	rc_nets_sweep(rc);
+}
+
+static void become_ready(struct reconcile *rc)
+{
+	int err;
+
+	rc->is_ready = true;
+	/* The maps are filled: now packets may meet the programs. */
+	err = ebpf_start(rc->cfg.bpf);
+	if (err)
+		rc_complain(rc, err, "attach", "programs",
+			    ebpf_error(rc->cfg.bpf));
+	log_info("reconcile: kernel and names are as the model says");
+	if (rc->on_ready)
+		rc->on_ready(rc->on_ready_arg);
+}
+
+static void audit(struct reconcile *rc)
+{
+	rc->audit_wanted = false;
+	rc->audited_at = mono_ms();
+	overlay_refresh(rc->cfg.overlay);
+	overlay_audit_begin(rc->cfg.overlay);
+	ebpf_audit_begin(rc->cfg.bpf);
+	dns_audit_begin(rc->cfg.dns);
+	put_host(rc);
+	put_guards(rc);
+	put_all(rc);
+	/* Links and their map entries go by the overlay, hence first. */
+	overlay_audit_end(rc->cfg.overlay);
+	ebpf_audit_end(rc->cfg.bpf);
+	dns_audit_end(rc->cfg.dns);
+	rc->publish_wanted = true;
+	if (!rc->is_ready)
+		become_ready(rc);
+	work_soon(rc);
+}
+
+static void work_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct reconcile *rc = container_of(w, struct reconcile, work);
+
+	(void)loop;
+	(void)revents;
+	if (rc->audit_wanted)
+		audit(rc);
+	if (rc->is_ready)
+		run_marks(rc);
+}
+
+void reconcile_audit(struct reconcile *rc)
+{
+	rc->audit_wanted = true;
+	work_soon(rc);
+}
+
+/*
+ * The mirror may be served as soon as it is clear that the store is away; it
+ * was whole once, so nothing is deleted that was not deleted before. A node
+ * that never saw its store knows nothing and waits.
+ */
+static void check_mirror(struct reconcile *rc)
+{
+	struct store_status st = store_status(rc->store);
+
+	if (!rc->is_ready && !rc->audit_wanted && st.rev > 0 &&
+	    (st.state == STORE_MIRROR || st.state == STORE_FOREIGN))
+		reconcile_audit(rc);
+}
+
+static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct reconcile *rc = container_of(w, struct reconcile, tick);
+
+	(void)loop;
+	(void)revents;
+	check_mirror(rc);
+	if (!rc->is_ready)
+		return;
+	rc_rests_expire(rc);
+	if (mono_ms() - rc->audited_at >= AUDIT_MS)
+		reconcile_audit(rc);
+	if (mono_ms() - rc->held_at >= 5000) {
+		AUTO(json_freep) json_t *old = rc->held;
+
+		rc->held_at = mono_ms();
+		rc->held = held_ports(rc->m);
+		if (!json_equal(old, rc->held))
+			for (struct net *n = rc->m->nets; n; n = n->hh.next)
+				rc_mark(rc, MARK_PUBLISH, n->name, "");
+	}
+	if (rc->publish_wanted)
+		work_soon(rc);
+}
+
+/* The kernel changed something, ours or not. */
+static void kernel_changed(void *arg)
+{
+	struct reconcile *rc = arg;
+
+	if (!rc->is_ready)
+		return;
+	overlay_refresh(rc->cfg.overlay);
+	rc_mark(rc, MARK_POD, "", "");
+	rc_mark(rc, MARK_NODE, "", rc->m->self);
+}
+
+static void store_changed(void *arg, const struct store_kv *kv, size_t len)
+{
+	struct reconcile *rc = arg;
+	struct model_marks marks = rc_marks(rc);
+
+	for (size_t i = 0; i < len; i++) {
+		rc_publish_seen(rc, &kv[i]);
+		model_apply(rc->m, kv[i].key, kv[i].value, kv[i].rev, &marks);
+	}
+}
+
+static void store_synced(void *arg)
+{
+	reconcile_audit(arg);
+}
+
+static void store_lease_new(void *arg)
+{
+	rc_publish_lease_new(arg);
+}
+
+struct store_hooks reconcile_store_hooks(struct reconcile *rc)
+{
+	return (struct store_hooks){
+		.arg = rc,
+		.changed = store_changed,
+		.synced = store_synced,
+		.lease_new = store_lease_new,
+	};
+}
+
+int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
+{
+	struct reconcile *rc = xzalloc(sizeof(*rc));
+
+	rc->cfg = *config;
+	rc->loop = config->loop;
+	rc->m = config->model;
+	rc->held = json_object();
+	ev_timer_init(&rc->work, work_cb, 0., 0.);
+	ev_timer_init(&rc->tick, tick_cb, TICK_S, TICK_S);
+	*ret = rc;
+	return 0;
+}
+
+int reconcile_load(struct reconcile *rc, struct store *store)
+{
+	rc->store = store;
+	rc_pods_load(rc);
+	ev_timer_start(rc->loop, &rc->tick);
+	return nl_watch(rc->cfg.nl, rc->loop, kernel_changed, rc);
+}
+
+void reconcile_free(struct reconcile *rc)
+{
+	struct mark *mark, *mark_tmp;
+	struct told_net *net, *net_tmp;
+	struct told_service *s, *s_tmp;
+
+	if (!rc)
+		return;
+	ev_timer_stop(rc->loop, &rc->work);
+	ev_timer_stop(rc->loop, &rc->tick);
+	for (size_t i = 0; i < MARK_KIND_MAX; i++) {
+		HASH_ITER (hh, rc->marks[i], mark, mark_tmp) {
+			HASH_DEL(rc->marks[i], mark);
+			free(mark);
+		}
+	}
+	HASH_ITER (hh, rc->nets, net, net_tmp) {
+		HASH_DEL(rc->nets, net);
+		free(net->routes);
+		free(net);
+	}
+	HASH_ITER (hh, rc->services, s, s_tmp) {
+		HASH_DEL(rc->services, s);
+		free(s);
+	}
+	rests_free(&rc->rests);
+	rc_publish_free(rc);
+	json_decref(rc->held);
+	free(rc);
+}
+
+bool reconcile_is_ready(const struct reconcile *rc)
+{
+	return rc->is_ready;
+}
+
+void reconcile_on_ready(struct reconcile *rc, void (*fn)(void *arg), void *arg)
+{
+	rc->on_ready = fn;
+	rc->on_ready_arg = arg;
+}
+
+struct rest *reconcile_rests(struct reconcile *rc)
+{
+	return rc->rests;
+}
+
+uint32_t reconcile_mtu(const struct reconcile *rc)
+{
+	return overlay_tunnel(rc->cfg.overlay).mtu;
+}

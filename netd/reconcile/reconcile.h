@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconcile - truth to wants: keeps kernel and names as the model says.
+ *
+ * Whatever happens (a commit, a watch event, a kernel event, a timer) only
+ * marks objects; the next loop turn plans them anew and tells the backends,
+ * which send the difference. Start, repair and normal change are this one
+ * path. Pods alone are attached and removed at once, because their request is
+ * answered with how that went.
+ *
+ * Loop thread only. Failures: -errno, or -EINVAL with the refusal filled.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "ipam.h"
+#include "model.h"
+#include "pod.h"
+#include "store.h"
+
+struct dns;
+struct ebpf;
+struct ev_loop;
+struct nl;
+struct overlay;
+struct reconcile;
+
+struct reconcile_config {
+	struct ev_loop *loop;
+	struct model *model;
+	struct nl *nl;
+	struct overlay *overlay;
+	struct ebpf *bpf;
+	struct dns *dns;
+	/* Where own namespaces and pods' resolv.conf are. */
+	const char *ns_dir;
+	const char *resolv_dir;
+	struct ip_addr vtep;
+	/* The store's addresses, kept from pods. */
+	const struct want_guard *guards;
+	size_t guards_len;
+};
+
+int reconcile_new(const struct reconcile_config *config,
+		  struct reconcile **ret);
+void reconcile_free(struct reconcile *rc);
+
+/* What the store calls; pass these to store_open(). */
+struct store_hooks reconcile_store_hooks(struct reconcile *rc);
+
+/* The store is open: reads the journal. Before store_start(). */
+int reconcile_load(struct reconcile *rc, struct store *store);
+
+/* Has the model been whole once, so that requests can be answered? */
+bool reconcile_is_ready(const struct reconcile *rc);
+
+/* Calls fn(arg) at the first audit's end, then never again. */
+void reconcile_on_ready(struct reconcile *rc, void (*fn)(void *arg), void *arg);
+
+/* Look at everything again, soon. */
+void reconcile_audit(struct reconcile *rc);
+
+/* Addresses that rest after their pod went. */
+struct rest *reconcile_rests(struct reconcile *rc);
+
+/*
+ * A pod whose addresses are chosen: journal, namespace (netns < 0: one of our
+ * own), links; all undone when one fails. The pod is the model's on success,
+ * freed on failure.
+ */
+int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
+			 struct refusal *r);
+/* Takes traffic, names and records away, then the links. Frees the pod. */
+int reconcile_pod_remove(struct reconcile *rc, struct pod *pod);
+
+/* One more attachment (taken over as pod->nets[]'s last), or one less. */
+int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
+			  const struct attachment *at, struct refusal *r);
+int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
+			     struct attachment *at);
+
+/* Fills a new endpoint id. */
+void reconcile_new_id(char id[ENDPOINT_ID_LEN]);
+
+/* MTU of pods on a network that sets none. */
+uint32_t reconcile_mtu(const struct reconcile *rc);
+
+/* [{"name","ok","value","hint"}]: is the host fit, and what is not. */
+json_t *reconcile_checks(struct reconcile *rc);

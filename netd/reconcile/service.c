@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services and names to the balancer and to the DNS server. */
+#include "rc.h"
+
+#include <netinet/in.h>
+
+#include "netd/dns.h"
+#include "netd/ebpf.h"
+#include "netd/util.h"
+#include "plan.h"
+#include "service.h"
+
+static struct told_service *told_service(struct reconcile *rc, const char *net,
+					 const char *name, bool make)
+{
+	struct told_service *told;
+	char key[sizeof(told->key)];
+
+	if (str_format(key, sizeof(key), "%s/%s", net, name))
+		return NULL;
+	HASH_FIND_STR(rc->services, key, told);
+	if (!told && make) {
+		told = xzalloc(sizeof(*told));
+		memcpy(told->key, key, sizeof(key));
+		HASH_ADD_STR(rc->services, key, told);
+	}
+	return told;
+}
+
+static bool frontend_eq(const struct want_frontend *a,
+			const struct want_frontend *b)
+{
+	return ip_eq(&a->addr, &b->addr) && a->port == b->port &&
+	       a->proto == b->proto;
+}
+
+/* Takes back every frontend that is not among `keep`. */
+static void untell(struct reconcile *rc, struct told_service *told,
+		   const struct want_frontend *keep, size_t len)
+{
+	for (size_t i = 0; i < told->frontends_len; i++) {
+		size_t k = 0;
+
+		while (k < len && !frontend_eq(&keep[k], &told->frontends[i]))
+			k++;
+		if (k == len)
+			ebpf_frontend_del(rc->cfg.bpf, &told->frontends[i]);
+	}
+	told->frontends_len = 0;
+}
+
+static int tell_frontends(struct reconcile *rc, struct told_service *told,
+			  const struct net *net, const struct service *s)
+{
+	struct want_frontend fe[FRONTENDS_MAX];
+	uint16_t target[FRONTENDS_MAX];
+	size_t len = plan_frontends(net, s, fe, target, FRONTENDS_MAX);
+	int err = 0;
+
+	untell(rc, told, fe, len);
+	for (size_t i = 0; i < len; i++) {
+		size_t n = 0;
+		struct want_backend *b =
+			plan_backends(rc->m, net, s, &fe[i], target[i], &n);
+		int ret = ebpf_frontend_put(rc->cfg.bpf, &fe[i], b, n);
+
+		free(b);
+		if (ret)
+			err = ret;
+	}
+	memcpy(told->frontends, fe, len * sizeof(fe[0]));
+	told->frontends_len = len;
+	told->vni = net->vni;
+	return err;
+}
+
+static int tell_names(struct reconcile *rc, const struct net *net,
+		      const struct service *s)
+{
+	struct want_name service = plan_name(net, s, NAME_SERVICE);
+	struct want_name tasks = plan_name(net, s, NAME_TASKS);
+	struct ip_addr *addrs =
+		plan_task_addrs(rc->m, net, s, &tasks.addrs_len);
+	int err;
+
+	if (s->dnsrr) {
+		service.addrs_len = tasks.addrs_len;
+		err = dns_name_put(rc->cfg.dns, &service, addrs);
+	} else {
+		service.addrs_len = 1;
+		err = dns_name_put(rc->cfg.dns, &service, &s->vip);
+	}
+	if (!err)
+		err = dns_name_put(rc->cfg.dns, &tasks, addrs);
+	free(addrs);
+	return err;
+}
+
+static void forget_service(struct reconcile *rc, struct told_service *told)
+{
+	const char *name = strchr(told->key, '/') + 1;
+
+	/* Backwards: no new connection is sent where nobody will answer. */
+	dns_name_del(rc->cfg.dns, told->vni, NAME_SERVICE, name);
+	dns_name_del(rc->cfg.dns, told->vni, NAME_TASKS, name);
+	untell(rc, told, NULL, 0);
+	HASH_DEL(rc->services, told);
+	free(told);
+}
+
+void rc_service(struct reconcile *rc, const char *net_name, const char *name)
+{
+	const struct net *net = model_net(rc->m, net_name);
+	const struct service *s = net ? net_service(net, name) : NULL;
+	struct told_service *told = told_service(rc, net_name, name, s);
+	const char *detail = "";
+	int err;
+
+	if (!s) {
+		if (told)
+			forget_service(rc, told);
+		return;
+	}
+	if (!told)
+		return;
+	err = tell_frontends(rc, told, net, s);
+	if (err)
+		detail = ebpf_error(rc->cfg.bpf);
+	if (!err && rc_net_joined(rc, net))
+		err = tell_names(rc, net, s);
+	if (err) {
+		rc_complain(rc, err, "tell the service", name, detail);
+		rc_mark(rc, MARK_SERVICE, net_name, name);
+	}
+}
+
+void rc_services_sweep(struct reconcile *rc)
+{
+	struct told_service *told, *tmp;
+
+	HASH_ITER (hh, rc->services, told, tmp) {
+		char net_name[NAME_LEN];
+		size_t len = strcspn(told->key, "/");
+		const struct net *net;
+
+		memcpy(net_name, told->key, len);
+		net_name[len] = '\0';
+		net = model_net(rc->m, net_name);
+		if (!net || !net_service(net, told->key + len + 1))
+			forget_service(rc, told);
+	}
+}
+
+/* Does one of the endpoints call itself so, rather than by an alias? */
+static bool is_own_name(const struct pod_name *pn)
+{
+	for (size_t i = 0; i < pn->len; i++)
+		if (strcasecmp(pn->eps[i]->pod, pn->name) == 0)
+			return true;
+	return false;
+}
+
+void rc_name(struct reconcile *rc, const char *net_name, const char *name)
+{
+	const struct net *net = model_net(rc->m, net_name);
+	struct pod_name *pn = net ? net_name_of(net, name) : NULL;
+	struct want_name want;
+	struct ip_addr *addrs;
+	int err;
+
+	if (!net || !rc_net_joined(rc, net))
+		return;
+	want = plan_name(net, NULL, NAME_POD);
+	addrs = plan_pod_addrs(rc->m, pn, &want.addrs_len);
+	str_copy(want.name, sizeof(want.name), name);
+	want.ptr = pn && is_own_name(pn);
+	if (want.addrs_len)
+		err = dns_name_put(rc->cfg.dns, &want, addrs);
+	else
+		err = dns_name_del(rc->cfg.dns, net->vni, NAME_POD, name);
+	free(addrs);
+	if (err) {
+		rc_complain(rc, err, "tell the name", name, "");
+		rc_mark(rc, MARK_NAME, net_name, name);
+	}
+}
