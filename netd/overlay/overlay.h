@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,7 @@ void overlay_set_ebpf(struct overlay *ov, struct ebpf *bpf);
 /* Forgets, and leaves the kernel forwarding. NULL is fine. */
 void overlay_close(struct overlay *ov);
 
+/* "" after a refresh that found all well; NULL: why overlay_open() failed. */
 const char *overlay_error(const struct overlay *ov);
 struct overlay_tunnel overlay_tunnel(const struct overlay *ov);
 

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod's link: a veth whose one end is made inside the namespace under its
+ * final name, so that nothing renames it, and whose other end carries the
+ * program. The address enters the map last, because one that is in the map
+ * gets traffic. Deleting our end takes the pod's, its address and its routes
+ * along: that is the whole undo.
+ */
+#include "netd/ebpf.h"
+#include "netd/log.h"
+#include "netd/util.h"
+#include "netns.h"
+#include "state.h"
+
+#define POD_LINKS_MAX 64
+/* The first device of every namespace, by construction. */
+#define POD_LO_IFINDEX 1
+
+static struct ov_pod *pod_find(const struct overlay *ov, const char *id)
+{
+	struct ov_pod *pod;
+
+	HASH_FIND_STR(ov->pods, id, pod);
+	return pod;
+}
+
+static void pod_forget(struct overlay *ov, struct ov_pod *pod)
+{
+	if (!pod)
+		return;
+	HASH_DEL(ov->pods, pod);
+	free(pod);
+}
+
+static void pod_track(struct overlay *ov, const char *id, const char *link,
+		      uint32_t ifindex)
+{
+	struct ov_pod *pod = pod_find(ov, id);
+
+	if (!pod) {
+		pod = xzalloc(sizeof(*pod));
+		str_copy(pod->id, sizeof(pod->id), id);
+		HASH_ADD_STR(ov->pods, id, pod);
+	}
+	str_copy(pod->link, sizeof(pod->link), link);
+	pod->ifindex = ifindex;
+	pod->is_up = true;
+	pod->seen = true;
+}
+
+static int pod_link_name(struct overlay *ov, const char *id,
+			 char ret[LINK_NAME_LEN])
+{
+	if (!*id || str_format(ret, LINK_NAME_LEN, POD_LINK_PREFIX "%s", id))
+		return ov_say(ov, -EINVAL, "endpoint id \"%s\" makes no name",
+			      id);
+	return 0;
+}
+
+static uint32_t pod_mtu(const struct overlay *ov, const struct want_pod *want)
+{
+	return want->mtu ? want->mtu : ov->tunnel.mtu;
+}
+
+/* One link inside the namespace: which of eth0..eth63 are taken? */
+static bool pod_name_seen(void *arg, const struct nl_link *l)
+{
+	const char *rest = str_after(l->name, "eth");
+	uint64_t *taken = arg;
+	uint32_t n;
+
+	if (rest && !str_to_u32(rest, 0, POD_LINKS_MAX - 1, &n))
+		*taken |= UINT64_C(1) << n;
+	return true;
+}
+
+static int pod_choose_name(struct nl *in, const struct want_pod *want,
+			   char ret[LINK_NAME_LEN])
+{
+	uint64_t taken = 0;
+	int err;
+
+	if (want->ifname[0]) {
+		str_copy(ret, LINK_NAME_LEN, want->ifname);
+		return 0;
+	}
+	err = nl_link_each(in, pod_name_seen, &taken);
+	if (err)
+		return err;
+	for (unsigned int n = 0; n < POD_LINKS_MAX; n++) {
+		if (!(taken & UINT64_C(1) << n))
+			return str_format(ret, LINK_NAME_LEN, "eth%u", n);
+	}
+	return -ENOSPC;
+}
+
+/* Left by an attach that a crash cut short; never anybody else's link. */
+static int pod_clear_leftover(struct overlay *ov, const char *name)
+{
+	struct nl_link link;
+	int err = nl_link_get(ov->nl, name, &link);
+
+	if (err == -ENODEV)
+		return -EEXIST;
+	if (err)
+		return err;
+	if (!str_eq(link.kind, "veth") || (link.alias[0] && !ov_is_ours(&link)))
+		return -EEXIST;
+	return nl_link_del(ov->nl, link.ifindex);
+}
+
+static int pod_make_link(struct overlay *ov, const struct want_pod *want,
+			 int netns, const char *name, struct overlay_link *link)
+{
+	struct nl_veth veth = {
+		.mtu = pod_mtu(ov, want),
+		.peer_mac = want->mac,
+		.netns = netns,
+	};
+	int err;
+
+	str_copy(veth.name, sizeof(veth.name), name);
+	str_copy(veth.peer, sizeof(veth.peer), link->ifname);
+	/* The kernel takes 255 bytes; a name of 253 is shortened here. */
+	snprintf(veth.alias, sizeof(veth.alias), ALIAS_POD "%.200s vni %u",
+		 want->pod, want->vni);
+	err = nl_veth_add(ov->nl, &veth, &link->ifindex);
+	if (err == -EEXIST) {
+		err = pod_clear_leftover(ov, name);
+		if (!err)
+			err = nl_veth_add(ov->nl, &veth, &link->ifindex);
+	}
+	if (err == -EEXIST)
+		return ov_say(ov, err, "there is a link %s in the pod",
+			      link->ifname);
+	return err ? ov_fail(ov, err, "cannot make link %s", name) : 0;
+}
+
+static int pod_add_route(struct nl *in, uint32_t ifindex,
+			 const struct want_pod *want, struct ip_prefix dst)
+{
+	struct nl_route route = {
+		.ifindex = ifindex,
+		.dst = dst,
+		.via = want->gateway,
+		.protocol = OVERLAY_RTPROT,
+	};
+
+	return nl_route_put(in, &route);
+}
+
+static struct ip_prefix pod_default(const struct ip_addr *gateway)
+{
+	return prefix_make(gateway, ip_is_v4(gateway) ? 96 : 0);
+}
+
+/* Address and routes inside; a route needs its link up. */
+static int pod_configure(struct nl *in, const struct want_pod *want,
+			 const char *ifname)
+{
+	struct ip_prefix addr = { want->addr, want->prefix_len };
+	struct nl_link eth;
+	int err;
+
+	err = nl_link_up(in, POD_LO_IFINDEX);
+	if (!err)
+		err = nl_link_get(in, ifname, &eth);
+	if (!err)
+		err = nl_addr_add(in, eth.ifindex, &addr);
+	if (!err)
+		err = nl_link_up(in, eth.ifindex);
+	for (uint32_t i = 0; i < MIN(want->vips_len, NET_VIPS_MAX) && !err; i++)
+		err = pod_add_route(in, eth.ifindex, want, want->vips[i]);
+	if (!err && want->default_route)
+		err = pod_add_route(in, eth.ifindex, want,
+				    pod_default(&want->gateway));
+	return err;
+}
+
+static int pod_attach_program(struct overlay *ov, const char *id,
+			      uint32_t ifindex)
+{
+	int err = ov->bpf ? ebpf_pod_attach(ov->bpf, id, ifindex) : 0;
+
+	return err ? ov_say(ov, err, "%s", ebpf_error(ov->bpf)) : 0;
+}
+
+static int pod_put_map(struct overlay *ov, const struct want_pod *want,
+		       const struct overlay_link *link)
+{
+	int err = 0;
+
+	if (ov->bpf)
+		err = ebpf_pod_put(ov->bpf, want, link->ifindex, link->cookie);
+	return err ? ov_say(ov, err, "%s", ebpf_error(ov->bpf)) : 0;
+}
+
+/* From the made link to traffic; the caller undoes. */
+static int pod_connect(struct overlay *ov, const struct want_pod *want,
+		       struct nl *in, const struct overlay_link *link)
+{
+	int err = pod_attach_program(ov, want->id, link->ifindex);
+
+	if (err)
+		return err;
+	err = nl_link_up(ov->nl, link->ifindex);
+	if (err)
+		return ov_fail(ov, err, "cannot bring up the pod's link");
+	err = pod_configure(in, want, link->ifname);
+	if (err)
+		return ov_say(ov, err, "cannot configure %s in the pod: %s",
+			      link->ifname, nl_error(in));
+	return pod_put_map(ov, want, link);
+}
+
+DEFINE_FREEP(struct nl, nl_free)
+
+int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
+		       int netns, struct overlay_link *ret)
+{
+	AUTO(nl_freep) struct nl *in = NULL;
+	struct overlay_link link = { 0 };
+	char name[LINK_NAME_LEN];
+	int err;
+
+	err = pod_link_name(ov, want->id, name);
+	if (err)
+		return err;
+	if (netns_check(netns) || netns_is_own(netns))
+		return ov_say(ov, -EINVAL, "not a pod's network namespace");
+	/* Attached before and asked again: the caller has lost that one. */
+	if (pod_find(ov, want->id))
+		overlay_pod_del(ov, want->id);
+
+	err = nl_open_netns(netns, &in);
+	if (!err)
+		err = nl_cookie(in, &link.cookie);
+	if (!err)
+		err = pod_choose_name(in, want, link.ifname);
+	if (err)
+		return ov_say(ov, err, "cannot look into the pod: %s",
+			      strerror(-err));
+	err = pod_make_link(ov, want, netns, name, &link);
+	if (err)
+		return err;
+	err = pod_connect(ov, want, in, &link);
+	if (err)
+		goto undo_link;
+
+	pod_track(ov, want->id, name, link.ifindex);
+	*ret = link;
+	return 0;
+
+undo_link:
+	if (ov->bpf)
+		ebpf_pod_del(ov->bpf, want->id);
+	nl_link_del(ov->nl, link.ifindex);
+	return err;
+}
+
+static int pod_repair_link(struct overlay *ov, const struct want_pod *want,
+			   const struct nl_link *seen)
+{
+	uint32_t mtu = pod_mtu(ov, want);
+	int err = 0;
+
+	if (seen->mtu != mtu)
+		err = nl_link_set_mtu(ov->nl, seen->ifindex, mtu);
+	return err ? ov_fail(ov, err, "cannot set the MTU of %s", seen->name)
+		   : 0;
+}
+
+int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
+		      const struct overlay_link *link)
+{
+	char name[LINK_NAME_LEN];
+	struct nl_link seen;
+	int err;
+
+	err = pod_link_name(ov, want->id, name);
+	if (err)
+		return err;
+	err = nl_link_get(ov->nl, name, &seen);
+	/* A number is used again, a name may be: only both are the link. */
+	if (err == -ENODEV || (!err && seen.ifindex != link->ifindex)) {
+		pod_forget(ov, pod_find(ov, want->id));
+		return ov_say(ov, -ENODEV, "link %s is gone", name);
+	}
+	if (err)
+		return ov_fail(ov, err, "cannot look for %s", name);
+
+	err = pod_repair_link(ov, want, &seen);
+	if (!err)
+		err = pod_attach_program(ov, want->id, seen.ifindex);
+	if (!err && !seen.is_up) {
+		err = nl_link_up(ov->nl, seen.ifindex);
+		if (err)
+			return ov_fail(ov, err, "cannot bring up %s", name);
+	}
+	if (!err)
+		err = pod_put_map(ov, want, link);
+	if (!err)
+		pod_track(ov, want->id, name, seen.ifindex);
+	return err;
+}
+
+int overlay_pod_del(struct overlay *ov, const char *id)
+{
+	char name[LINK_NAME_LEN];
+	struct nl_link link;
+	int err;
+
+	err = pod_link_name(ov, id, name);
+	if (err)
+		return err;
+	if (ov->bpf) {
+		err = ebpf_pod_del(ov->bpf, id);
+		if (err)
+			return ov_say(ov, err, "%s", ebpf_error(ov->bpf));
+	}
+	err = nl_link_get(ov->nl, name, &link);
+	if (!err && ov_is_ours(&link))
+		err = nl_link_del(ov->nl, link.ifindex);
+	if (err && err != -ENODEV)
+		return ov_fail(ov, err, "cannot remove %s", name);
+	pod_forget(ov, pod_find(ov, id));
+	return 0;
+}
+
+bool overlay_pod_is_up(const struct overlay *ov, const char *id)
+{
+	const struct ov_pod *pod = pod_find(ov, id);
+
+	return pod && pod->is_up;
+}
+
+/* Which pods' links are there; one that was shut from outside goes up. */
+int pod_see(struct overlay *ov, const struct ov_scan *scan)
+{
+	struct ov_pod *pod, *next;
+	int err, ret = 0;
+
+	HASH_ITER (hh, ov->pods, pod, next) {
+		const struct nl_link *l = ov_scan_link(scan, pod->ifindex);
+
+		pod->is_up = l && str_eq(l->name, pod->link);
+		if (!pod->is_up || l->is_up)
+			continue;
+		log_info("overlay: link brought up again link=%s", pod->link);
+		err = nl_link_up(ov->nl, pod->ifindex);
+		if (err)
+			ret = ov_fail(ov, err, "cannot bring up %s", pod->link);
+	}
+	return ret;
+}
+
+static bool pod_is_wanted(const struct overlay *ov, const struct nl_link *l)
+{
+	const char *id = str_after(l->name, POD_LINK_PREFIX);
+	const struct ov_pod *pod = id ? pod_find(ov, id) : NULL;
+
+	return pod && pod->ifindex == l->ifindex;
+}
+
+int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
+{
+	struct ov_pod *pod, *next;
+	int err, ret = 0;
+
+	HASH_ITER (hh, ov->pods, pod, next) {
+		if (pod->seen)
+			continue;
+		err = overlay_pod_del(ov, pod->id);
+		ret = ret ? ret : err;
+	}
+	for (size_t i = 0; i < scan->links_len; i++) {
+		const struct nl_link *l = &scan->links[i];
+
+		if (!str_after(l->alias, ALIAS_POD) || pod_is_wanted(ov, l))
+			continue;
+		log_info("overlay: link of no pod removed link=%s", l->name);
+		err = nl_link_del(ov->nl, l->ifindex);
+		if (err)
+			ret = ov_fail(ov, err, "cannot remove %s", l->name);
+	}
+	return ret;
+}
+
+void pod_free_all(struct overlay *ov)
+{
+	struct ov_pod *pod, *next;
+
+	HASH_ITER (hh, ov->pods, pod, next)
+		pod_forget(ov, pod);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state - what the overlay remembers: private to this folder.
+ *
+ * `nets`, `pods` and `uplinks` are what the kernel accepted so far. A scan is
+ * the kernel's links and addresses as they were at one moment, taken once per
+ * refresh and shared by all its steps.
+ */
+#pragma once
+
+#include <uthash.h>
+
+#include "nl.h"
+#include "overlay.h"
+
+#define TUNNEL_NAME "netd0"
+#define ALIAS_PREFIX "netd:"
+#define ALIAS_TUNNEL ALIAS_PREFIX "tunnel"
+#define ALIAS_POD ALIAS_PREFIX "pod "
+#define POD_LINK_PREFIX "nd"
+
+struct ov_net {
+	uint32_t vni;
+	struct want_net want;
+	/* Something of it failed: the next put does all of it again. */
+	bool is_dirty;
+	bool seen;
+	UT_hash_handle hh;
+};
+
+struct ov_pod {
+	char id[ENDPOINT_ID_LEN];
+	char link[LINK_NAME_LEN];
+	uint32_t ifindex;
+	bool is_up;
+	bool seen;
+	UT_hash_handle hh;
+};
+
+struct ov_uplink {
+	char name[LINK_NAME_LEN];
+	uint32_t ifindex;
+	bool seen;
+	UT_hash_handle hh;
+};
+
+/* Its `config` points into the lists below, not to the caller's. */
+struct overlay {
+	struct nl *nl;
+	struct ebpf *bpf;
+	struct overlay_config config;
+	struct ip_prefix *pools;
+	char **uplink_names;
+
+	struct overlay_tunnel tunnel;
+	struct ov_net *nets;
+	struct ov_pod *pods;
+	struct ov_uplink *uplinks;
+	struct ip_addr addrs[NODE_ADDRS_MAX];
+	uint32_t addrs_len;
+
+	/* The table's pools are no longer those of `nets`. */
+	bool nft_is_old;
+	/* Between audit_begin and audit_end nft waits for the end. */
+	bool in_audit;
+	char error[512];
+};
+
+struct ov_scan {
+	struct nl_link *links;
+	size_t links_len;
+	struct nl_ifaddr *addrs;
+	size_t addrs_len;
+};
+
+/* Keeps the words, with what netlink said, and returns err. */
+int ov_fail(struct overlay *ov, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same when netlink was not asked. */
+int ov_say(struct overlay *ov, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+int ov_scan(struct overlay *ov, struct ov_scan *ret);
+void ov_scan_clear(struct ov_scan *scan);
+const struct nl_link *ov_scan_link(const struct ov_scan *scan,
+				   uint32_t ifindex);
+bool ov_is_ours(const struct nl_link *link);
+
+/* tunnel.c: makes, adopts or repairs netd0. */
+int tunnel_put(struct overlay *ov, const struct ov_scan *scan);
+
+/* holder.c: who has this UDP port here, in words. */
+void holder_find(struct nl *nl, uint16_t port, char *ret, size_t size);
+
+/* net.c */
+int net_repair(struct overlay *ov, const struct ov_scan *scan);
+/* Routes and addresses of ours on netd0 that no network wants. */
+int net_sweep(struct overlay *ov, const struct ov_scan *scan);
+void net_free_all(struct overlay *ov);
+/* The table with the pools and the networks outside them. */
+int net_put_nft(struct overlay *ov);
+
+/* pod.c */
+int pod_see(struct overlay *ov, const struct ov_scan *scan);
+int pod_sweep(struct overlay *ov, const struct ov_scan *scan);
+void pod_free_all(struct overlay *ov);
+
+/* uplink.c */
+int uplink_see(struct overlay *ov, const struct ov_scan *scan);
+void uplink_free_all(struct overlay *ov);
