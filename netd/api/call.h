@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call - one request on its way through ops; for the handlers only.
+ */
+#pragma once
+
+#include "json.h"
+#include "ops.h"
+
+enum ops_next {
+	/* call->refusal says why not. */
+	OPS_REFUSE,
+	/* Answer call->reply now. */
+	OPS_REPLY,
+	/* Commit call->txn, then answer call->reply. */
+	OPS_COMMIT,
+	/* Commit call->txn, then run the handler again. */
+	OPS_AGAIN,
+};
+
+struct call {
+	struct ops *ops;
+	struct model *m;
+	struct reconcile *rc;
+	/* NULL when the asker has gone, or was netd itself. */
+	struct http_request *req;
+	enum api_op op;
+	/* Owned. */
+	json_t *args;
+	struct refusal refusal;
+	struct store_txn *txn;
+	json_t *reply;
+	struct store_call *commit;
+	bool again;
+	unsigned int tries;
+	struct ev_timer *retry;
+};
+
+/* A row per operation: how it is run. */
+typedef enum ops_next ops_fn(struct call *call);
+
+ops_fn op_network_create, op_network_list, op_network_inspect,
+	op_network_delete, op_network_connect, op_network_disconnect;
+ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
+ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
+	op_service_update, op_service_delete;
+ops_fn op_node_list, op_status, op_drops, op_version;
+
+const struct ops_config *call_config(const struct call *call);
+
+/* Arguments; NULL or false where they are not given. */
+const char *call_str(const struct call *call, const char *name);
+bool call_bool(const struct call *call, const char *name);
+json_t *call_list(const struct call *call, const char *name);
+
+/* Puts a JSON value (taken) under a formatted key. */
+void call_put(struct call *call, json_t *value, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void call_del(struct call *call, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The transaction holds only if the key is at this revision. */
+void call_is(struct call *call, int64_t rev, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Compares and raises c/gen/NAME: no other may add in between. */
+void call_gen(struct call *call, const char *name, int64_t rev);
+
+/* The network named by argument `name`, or NULL with a refusal. */
+struct net *call_net(struct call *call, const char *arg);
+struct pod *call_pod(struct call *call, const char *arg);
+
+/*
+ * An address for a pod on the network (want none: any): 0, 1 with the change
+ * in the transaction (OPS_AGAIN), or -EINVAL refused.
+ */
+int call_pick(struct call *call, const struct net *net,
+	      const struct ip_addr *want, struct ip_addr *ret);

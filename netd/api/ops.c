@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ops.h"
+
+#include <ev.h>
+#include <stdarg.h>
+
+#include "call.h"
+#include "ipam.h"
+#include "netd/log.h"
+#include "netd/util.h"
+
+/* How often a request is run again because others were quicker. */
+#define TRIES_MAX 50
+
+struct ops {
+	struct ops_config cfg;
+};
+
+static ops_fn *const handlers[] = {
+	[API_NETWORK_CREATE] = op_network_create,
+	[API_NETWORK_LIST] = op_network_list,
+	[API_NETWORK_INSPECT] = op_network_inspect,
+	[API_NETWORK_DELETE] = op_network_delete,
+	[API_NETWORK_CONNECT] = op_network_connect,
+	[API_NETWORK_DISCONNECT] = op_network_disconnect,
+	[API_POD_CREATE] = op_pod_create,
+	[API_POD_LIST] = op_pod_list,
+	[API_POD_INSPECT] = op_pod_inspect,
+	[API_POD_DELETE] = op_pod_delete,
+	[API_SERVICE_CREATE] = op_service_create,
+	[API_SERVICE_LIST] = op_service_list,
+	[API_SERVICE_INSPECT] = op_service_inspect,
+	[API_SERVICE_PS] = op_service_ps,
+	[API_SERVICE_UPDATE] = op_service_update,
+	[API_SERVICE_DELETE] = op_service_delete,
+	[API_NODE_LIST] = op_node_list,
+	[API_STATUS] = op_status,
+	[API_DROPS] = op_drops,
+	[API_VERSION] = op_version,
+};
+_Static_assert(ARRAY_LEN(handlers) == API_OP_MAX, "a handler per operation");
+
+int ops_new(const struct ops_config *config, struct ops **ret)
+{
+	struct ops *ops = xzalloc(sizeof(*ops));
+
+	ops->cfg = *config;
+	*ret = ops;
+	return 0;
+}
+
+void ops_free(struct ops *ops)
+{
+	free(ops);
+}
+
+const struct ops_config *call_config(const struct call *call)
+{
+	return &call->ops->cfg;
+}
+
+static void call_free(struct call *call)
+{
+	json_decref(call->args);
+	json_decref(call->reply);
+	store_txn_free(call->txn);
+	free(call);
+}
+
+static void finish(struct call *call)
+{
+	if (call->req && call->refusal.code != API_OK)
+		http_reply_error(call->req, call->refusal.code,
+				 call->refusal.field, call->refusal.message,
+				 call->refusal.hint);
+	else if (call->req)
+		http_reply(call->req, 200, take_ptr(call->reply));
+	else if (call->refusal.code != API_OK)
+		log_warn("api: %s: %s", api_ops[call->op].name,
+			 call->refusal.message);
+	call_free(call);
+}
+
+static void run(struct call *call);
+
+static void refuse_away(struct call *call, int err)
+{
+	struct store_status st = store_status(call->ops->cfg.store);
+
+	if (err == -ETIMEDOUT)
+		refuse(&call->refusal, API_TIMEOUT, NULL,
+		       "look whether it happened before you try again",
+		       "the store did not answer in time");
+	else if (err == -EAGAIN)
+		refuse(&call->refusal, API_CONFLICT, NULL, "try again",
+		       "others changed the same objects all the time");
+	else
+		refuse(&call->refusal, API_UNAVAILABLE, NULL,
+		       "packets and names go on; try again when the store is "
+		       "back (netctl status)",
+		       "the store is away, nothing was changed: %s", st.error);
+}
+
+static void committed(void *arg, int err, int64_t rev)
+{
+	struct call *call = arg;
+
+	(void)rev;
+	call->commit = NULL;
+	if ((err == -EAGAIN || (!err && call->again)) &&
+	    ++call->tries < TRIES_MAX) {
+		run(call);
+		return;
+	}
+	if (err)
+		refuse_away(call, err);
+	finish(call);
+}
+
+/* One look at the model, and what follows from it. */
+static void run(struct call *call)
+{
+	enum ops_next next;
+
+	json_decref(call->reply);
+	call->reply = NULL;
+	call->refusal = (struct refusal){ 0 };
+	call->txn = store_txn_new();
+	next = handlers[call->op](call);
+	call->again = next == OPS_AGAIN;
+	if (next == OPS_REFUSE || next == OPS_REPLY) {
+		if (next == OPS_REFUSE && call->refusal.code == API_OK)
+			refuse(&call->refusal, API_INTERNAL, NULL,
+			       "see the log of netd", "%s failed",
+			       api_ops[call->op].name);
+		finish(call);
+		return;
+	}
+	call->commit = store_commit(call->ops->cfg.store, take_ptr(call->txn),
+				    committed, call);
+}
+
+/* The asker went: what was begun ends by itself, only nobody is told. */
+static void gone(void *arg)
+{
+	struct call *call = arg;
+
+	call->req = NULL;
+}
+
+static struct call *call_new(struct ops *ops, enum api_op op, json_t *args)
+{
+	struct call *call = xzalloc(sizeof(*call));
+
+	call->ops = ops;
+	call->m = ops->cfg.model;
+	call->rc = ops->cfg.reconcile;
+	call->op = op;
+	call->args = args;
+	return call;
+}
+
+void ops_handle(void *arg, struct http_request *req)
+{
+	struct ops *ops = arg;
+	struct call *call;
+
+	if (!reconcile_is_ready(ops->cfg.reconcile) && req->op != API_STATUS &&
+	    req->op != API_VERSION) {
+		http_reply_error(req, API_UNAVAILABLE, "",
+				 "netd has not read its store yet",
+				 store_status(ops->cfg.store).error);
+		return;
+	}
+	call = call_new(ops, req->op, json_incref(req->args));
+	call->req = req;
+	http_on_gone(req, gone, call);
+	run(call);
+}
+
+void ops_make_defaults(struct ops *ops)
+{
+	if (model_net(ops->cfg.model, "default"))
+		return;
+	run(call_new(ops, API_NETWORK_CREATE,
+		     json_pack("{s:s}", "name", "default")));
+}
+
+const char *call_str(const struct call *call, const char *name)
+{
+	return json_string_value(json_object_get(call->args, name));
+}
+
+bool call_bool(const struct call *call, const char *name)
+{
+	return json_is_true(json_object_get(call->args, name));
+}
+
+json_t *call_list(const struct call *call, const char *name)
+{
+	return json_object_get(call->args, name);
+}
+
+static void format_key(char key[PATH_LEN], const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void format_key(char key[PATH_LEN], const char *fmt, va_list ap)
+{
+	/* Every part is a name that was checked: it always fits. */
+	vsnprintf(key, PATH_LEN, fmt, ap);
+}
+
+void call_put(struct call *call, json_t *value, const char *fmt, ...)
+{
+	AUTO(json_freep) json_t *owned = value;
+	AUTO(str_freep) char *line = json_line(owned);
+	char key[PATH_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	format_key(key, fmt, ap);
+	va_end(ap);
+	store_txn_put(call->txn, key, line);
+}
+
+void call_del(struct call *call, const char *fmt, ...)
+{
+	char key[PATH_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	format_key(key, fmt, ap);
+	va_end(ap);
+	store_txn_del(call->txn, key);
+}
+
+void call_is(struct call *call, int64_t rev, const char *fmt, ...)
+{
+	char key[PATH_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	format_key(key, fmt, ap);
+	va_end(ap);
+	store_txn_is(call->txn, key, rev);
+}
+
+void call_gen(struct call *call, const char *name, int64_t rev)
+{
+	call_is(call, rev, "c/gen/%s", name);
+	call_put(call, json_pack("{s:i, s:I}", "schema", 1, "after", rev),
+		 "c/gen/%s", name);
+}
+
+struct net *call_net(struct call *call, const char *arg)
+{
+	const char *name = call_str(call, arg);
+	struct net *net = model_net(call->m, name ? name : "default");
+
+	if (!net)
+		refuse(&call->refusal, API_NOT_FOUND, arg,
+		       "see: netctl network ls", "network \"%.64s\" not found",
+		       name ? name : "default");
+	return net;
+}
+
+struct pod *call_pod(struct call *call, const char *arg)
+{
+	const char *name = call_str(call, arg);
+	struct pod *pod = model_pod(call->m, name);
+
+	if (!pod)
+		refuse(&call->refusal, API_NOT_FOUND, arg,
+		       "see: netctl pod ls; a pod is managed on its own node",
+		       "pod \"%.64s\" not found on node %s", name,
+		       call->m->self);
+	return pod;
+}
+
+int call_pick(struct call *call, const struct net *net,
+	      const struct ip_addr *want, struct ip_addr *ret)
+{
+	struct ipam_change change = { 0 };
+	int r = ipam_pick(call->m, net, reconcile_rests(call->rc), want, ret,
+			  &change, &call->refusal);
+
+	if (r == 1) {
+		call_is(call, change.rev, "%s", change.key);
+		call_put(call, change.value, "%s", change.key);
+	}
+	return r;
+}

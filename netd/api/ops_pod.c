@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pods of this node, and the cluster's list of them. */
+#include <fcntl.h>
+
+#include "call.h"
+#include "netd/util.h"
+#include "netns.h"
+#include "network.h"
+#include "pod.h"
+
+/* The asker's own descriptor, by its number: netd opens no path for it. */
+static int open_netns(struct call *call, int *ret)
+{
+	json_t *number = json_object_get(call->args, "netns_fd");
+	char path[64];
+	int fd;
+
+	*ret = -1;
+	if (!number || !call->req)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%lld",
+		 (int)call->req->peer_pid,
+		 (long long)json_integer_value(number));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || netns_check(fd)) {
+		if (fd >= 0)
+			close(fd);
+		return refuse(
+			&call->refusal, API_INVALID, "netns_fd",
+			"give --netns PATH or --pid PID of a running container",
+			"the descriptor is not a network namespace");
+	}
+	if (netns_is_own(fd)) {
+		close(fd);
+		return refuse(&call->refusal, API_INVALID, "netns_fd",
+			      "give the namespace of a container",
+			      "the namespace is the host's own");
+	}
+	*ret = fd;
+	return 0;
+}
+
+static int add_network(struct call *call, struct pod *pod, const char *text)
+{
+	struct pod_network want;
+	struct attachment *at;
+	struct net *net;
+	int picked;
+
+	if (pod_network_parse(text, &want, &call->refusal))
+		return -EINVAL;
+	net = model_net(call->m, want.network);
+	if (!net)
+		refuse(&call->refusal, API_NOT_FOUND, "network",
+		       "see: netctl network ls", "network \"%s\" not found",
+		       want.network);
+	else if (pod_attachment(pod, net->name))
+		refuse(&call->refusal, API_INVALID, "network",
+		       "name each network once",
+		       "network \"%s\" is named twice", net->name);
+	else if (pod->nets_len == CLIENT_NETS_MAX)
+		refuse(&call->refusal, API_INVALID, "network",
+		       "use fewer networks",
+		       "a pod can be on %d networks at most", CLIENT_NETS_MAX);
+	if (call->refusal.code != API_OK) {
+		json_decref(want.aliases);
+		return -EINVAL;
+	}
+	at = &pod->nets[pod->nets_len];
+	picked = call_pick(call, net, &want.addr, &at->addr);
+	if (picked) {
+		json_decref(want.aliases);
+		return picked;
+	}
+	pod->nets_len++;
+	reconcile_new_id(at->id);
+	memcpy(at->network, net->name, sizeof(at->network));
+	at->vni = net->vni;
+	at->aliases = want.aliases;
+	return 0;
+}
+
+static json_t *attachment_show(const struct attachment *at)
+{
+	struct mac_addr mac = mac_from_ip(&at->addr);
+	char buf[MAC_STRLEN];
+	json_t *doc = json_pack("{s:s, s:o, s:s, s:s}", "network", at->network,
+				"ip", json_ip(&at->addr), "mac",
+				mac_str(&mac, buf), "interface", at->ifname);
+
+	json_object_set_new(doc, "aliases",
+			    at->aliases ? json_incref(at->aliases)
+					: json_array());
+	return doc;
+}
+
+static json_t *pod_json(const struct call *call, const struct pod *pod)
+{
+	json_t *nets = json_array();
+
+	for (size_t i = 0; i < pod->nets_len; i++)
+		json_array_append_new(nets, attachment_show(&pod->nets[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:o}", "name",
+			 pod->name, "id", pod->nets_len ? pod->nets[0].id : "",
+			 "node", call->m->self, "state",
+			 pod->leaving ? "leaving" : "up", "state_reason", "",
+			 "labels", pod->labels, "netns",
+			 pod->own_ns ? "own" : "foreign", "networks", nets);
+}
+
+static int check_create(struct call *call, const char *name)
+{
+	if (pod_name_check(name, &call->refusal))
+		return -EINVAL;
+	if (model_pod(call->m, name))
+		return refuse(&call->refusal, API_CONFLICT, "name",
+			      "choose another name, or remove it first",
+			      "pod \"%s\" exists already on node %s", name,
+			      call->m->self);
+	if (!json_array_size(call_list(call, "network")))
+		return refuse(&call->refusal, API_INVALID, "network",
+			      "add --network default",
+			      "pod \"%s\": no network is given", name);
+	return 0;
+}
+
+enum ops_next op_pod_create(struct call *call)
+{
+	const char *name = call_str(call, "name");
+	AUTO(fd_closep) int netns = -1;
+	struct pod *pod;
+	json_t *text, *labels;
+	int err = 0;
+	size_t i;
+
+	/* The asker is gone before its pod was: there is nobody to use it. */
+	if (!call->req)
+		return OPS_REFUSE;
+	if (check_create(call, name) || open_netns(call, &netns))
+		return OPS_REFUSE;
+	pod = pod_new(name);
+	labels = call_list(call, "label");
+	if (labels)
+		json_object_update(pod->labels, labels);
+	json_array_foreach (call_list(call, "network"), i, text) {
+		err = add_network(call, pod, json_string_value(text));
+		if (err)
+			break;
+	}
+	if (err) {
+		pod_free(pod);
+		return err < 0 ? OPS_REFUSE : OPS_AGAIN;
+	}
+	if (reconcile_pod_create(call->rc, pod, netns, &call->refusal))
+		return OPS_REFUSE;
+	call->reply = pod_json(call, pod);
+	return OPS_REPLY;
+}
+
+/* A pod of another node, from its endpoints, gathered by name. */
+static void list_remote(struct call *call, const struct net *net,
+			const struct endpoint *ep, json_t *seen)
+{
+	struct mac_addr mac = mac_from_ip(&ep->addr);
+	char key[NAME_LEN + POD_NAME_LEN], buf[MAC_STRLEN];
+	bool is_up = model_node_is_up(call->m, ep->node);
+	json_t *pod;
+
+	snprintf(key, sizeof(key), "%s/%s", ep->node, ep->pod);
+	pod = json_object_get(seen, key);
+	if (!pod) {
+		pod = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[]}", "name",
+				ep->pod, "id", ep->id, "node", ep->node,
+				"state", is_up ? "up" : "down", "state_reason",
+				is_up ? "" : "its node is down", "netns", "",
+				"networks");
+		json_object_set(pod, "labels",
+				ep->labels ? ep->labels : json_null());
+		json_object_set(seen, key, pod);
+		json_array_append_new(call->reply, pod);
+	}
+	json_array_append_new(json_object_get(pod, "networks"),
+			      json_pack("{s:s, s:o, s:s, s:s, s:o}", "network",
+					net->name, "ip", json_ip(&ep->addr),
+					"mac", mac_str(&mac, buf), "interface",
+					"", "aliases",
+					ep->aliases ? json_incref(ep->aliases)
+						    : json_array()));
+}
+
+enum ops_next op_pod_list(struct call *call)
+{
+	AUTO(json_freep) json_t *seen = json_object();
+	const struct endpoint *ep;
+	const struct net *net;
+
+	call->reply = json_array();
+	for (struct pod *pod = call->m->pods; pod; pod = pod->hh.next)
+		json_array_append_new(call->reply, pod_json(call, pod));
+	for (net = call->m->nets; net; net = net->hh.next)
+		for (ep = net->endpoints; ep; ep = ep->hh.next)
+			if (!str_eq(ep->node, call->m->self))
+				list_remote(call, net, ep, seen);
+	return OPS_REPLY;
+}
+
+enum ops_next op_pod_inspect(struct call *call)
+{
+	struct pod *pod = call_pod(call, "name");
+
+	if (!pod)
+		return OPS_REFUSE;
+	call->reply = pod_json(call, pod);
+	return OPS_REPLY;
+}
+
+enum ops_next op_pod_delete(struct call *call)
+{
+	struct pod *pod = call_pod(call, "name");
+
+	if (!pod)
+		return OPS_REFUSE;
+	call->reply = json_pack("{s:s}", "name", pod->name);
+	reconcile_pod_remove(call->rc, pod);
+	return OPS_REPLY;
+}

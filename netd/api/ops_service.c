@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Services: VIP, ports and published ports are claimed with the service, in
+ * one transaction. */
+#include <netinet/in.h>
+
+#include "call.h"
+#include "ipam.h"
+#include "netd/util.h"
+#include "network.h"
+#include "service.h"
+
+typedef int edit_fn(struct service *s, const char *text, struct refusal *r);
+
+/* Runs one of service_*_add/del for every word of a list argument. */
+static int edit(struct call *call, struct service *s, const char *arg,
+		edit_fn *fn)
+{
+	json_t *text;
+	size_t i;
+
+	json_array_foreach (call_list(call, arg), i, text) {
+		if (fn(s, json_string_value(text), &call->refusal))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static struct service *service_arg(struct call *call, struct net **net)
+{
+	const char *name = call_str(call, "name");
+	struct service *s;
+
+	*net = call_net(call, "network");
+	if (!*net)
+		return NULL;
+	s = net_service(*net, name);
+	if (!s)
+		refuse(&call->refusal, API_NOT_FOUND, "name",
+		       "see: netctl service ls",
+		       "service \"%.64s\" not found on network \"%s\"", name,
+		       (*net)->name);
+	return s;
+}
+
+/* Somebody else's claim that covers the port. */
+static const struct port_claim *claim_of(const struct model *m,
+					 const struct port *p)
+{
+	for (const struct port_claim *c = m->ports; c; c = c->hh.next)
+		if (c->proto == p->proto && p->port >= c->first &&
+		    p->port <= c->last)
+			return c;
+	return NULL;
+}
+
+static bool is_published(const struct service *s, const struct port *p)
+{
+	for (size_t i = 0; s && i < s->published_len; i++)
+		if (s->published[i].port == p->port &&
+		    s->published[i].proto == p->proto)
+			return true;
+	return false;
+}
+
+static int claim_port(struct call *call, const struct net *net,
+		      const struct service *s, const struct port *p)
+{
+	const struct port_claim *c = claim_of(call->m, p);
+	const char *proto = proto_name(p->proto);
+
+	if (c)
+		return refuse(&call->refusal, API_CONFLICT, "publish",
+			      "publish another port, or remove it there first",
+			      "port %u/%s is published by service \"%s\" on "
+			      "network \"%s\"",
+			      p->port, proto, c->service, c->network);
+	call_is(call, 0, "c/ports/%s/%u-%u", proto, p->port, p->port);
+	call_put(call,
+		 json_pack("{s:i, s:s, s:s}", "schema", 1, "network", net->name,
+			   "service", s->name),
+		 "c/ports/%s/%u-%u", proto, p->port, p->port);
+	return 0;
+}
+
+/* Claims what is published anew and gives up what is not any more. */
+static int claim_ports(struct call *call, const struct net *net,
+		       const struct service *old, const struct service *s)
+{
+	bool added = false;
+
+	for (size_t i = 0; i < s->published_len; i++) {
+		if (is_published(old, &s->published[i]))
+			continue;
+		if (claim_port(call, net, s, &s->published[i]))
+			return -EINVAL;
+		added = true;
+	}
+	for (size_t i = 0; old && i < old->published_len; i++) {
+		const struct port *p = &old->published[i];
+
+		if (!is_published(s, p))
+			call_del(call, "c/ports/%s/%u-%u", proto_name(p->proto),
+				 p->port, p->port);
+	}
+	if (added)
+		call_gen(call, "ports", call->m->gen_ports_rev);
+	return 0;
+}
+
+/* One more range for a network whose VIPs are all taken. */
+static enum ops_next grow_vips(struct call *call, struct net *net)
+{
+	struct net next = *net;
+
+	if (net->vips_len == NET_VIPS_MAX) {
+		refuse(&call->refusal, API_EXHAUSTED, "vip",
+		       "remove services, or use another network",
+		       "network \"%s\" has no free VIP", net->name);
+		return OPS_REFUSE;
+	}
+	if (ipam_pick_vips(call->m, &next.vips[next.vips_len++],
+			   &call->refusal))
+		return OPS_REFUSE;
+	call_is(call, net->rev, "c/nets/%s", net->name);
+	call_gen(call, "subnets", call->m->gen_subnets_rev);
+	call_put(call, net_to_json(&next), "c/nets/%s", net->name);
+	return OPS_AGAIN;
+}
+
+struct status {
+	json_t *list;
+	size_t up;
+};
+
+static json_t *problems(const struct net *net, const struct service *s)
+{
+	json_t *all = json_array();
+
+	for (const struct up *up = net->ups; up; up = up->hh.next) {
+		json_t *text;
+		size_t i;
+
+		json_array_foreach (json_object_get(up->held, s->name), i,
+				    text) {
+			json_array_append_new(
+				all, json_sprintf("%s: %s", up->node,
+						  json_string_value(text)));
+		}
+	}
+	return all;
+}
+
+static void count_backend(void *arg, const struct backend *b)
+{
+	struct status *st = arg;
+
+	(void)b;
+	st->up++;
+}
+
+static json_t *service_json(const struct call *call, const struct net *net,
+			    const struct service *s)
+{
+	struct status st = { 0 };
+	json_t *doc = service_to_json(s);
+
+	service_backends(call->m, net, s, count_backend, &st);
+	json_object_set_new(doc, "name", json_string(s->name));
+	json_object_set_new(doc, "network", json_string(net->name));
+	if (ip_is_none(&s->vip))
+		json_object_set_new(doc, "vip", json_string(""));
+	json_object_set(doc, "static_backends",
+			json_object_get(doc, "backends"));
+	json_object_del(doc, "backends");
+	json_object_del(doc, "schema");
+	json_object_set_new(doc, "backends_up",
+			    json_integer((json_int_t)st.up));
+	json_object_set_new(doc, "problems", problems(net, s));
+	return doc;
+}
+
+static int read_mode(struct call *call, struct service *s)
+{
+	const char *mode = call_str(call, "endpoint_mode");
+
+	if (mode && !str_eq(mode, "vip") && !str_eq(mode, "dnsrr"))
+		return refuse(
+			&call->refusal, API_INVALID, "endpoint_mode",
+			"say vip or dnsrr",
+			"service \"%s\": there is no endpoint mode \"%.32s\"",
+			s->name, mode);
+	s->dnsrr = mode && str_eq(mode, "dnsrr");
+	if (s->dnsrr && call_str(call, "vip"))
+		return refuse(&call->refusal, API_INVALID, "vip",
+			      "leave out --vip, or --endpoint-mode dnsrr",
+			      "service \"%s\": dnsrr has no VIP", s->name);
+	return 0;
+}
+
+/* Empty keys or values select nobody, or everybody: neither is meant. */
+static int read_selector(struct call *call, struct service *s)
+{
+	json_t *selector = call_list(call, "selector");
+
+	if (!selector)
+		return 0;
+	json_decref(s->selector);
+	s->selector = json_incref(selector);
+	return 0;
+}
+
+static int read_service(struct call *call, const struct net *net,
+			struct service *s)
+{
+	json_t *labels = call_list(call, "label");
+
+	s->labels = labels ? json_incref(labels) : json_object();
+	s->selector = json_object();
+	if (read_mode(call, s) || read_selector(call, s) ||
+	    edit(call, s, "port", service_port_add) ||
+	    edit(call, s, "publish", service_publish_add) ||
+	    edit(call, s, "backend", service_backend_add))
+		return -EINVAL;
+	return service_check(call->m, net, s, &call->refusal);
+}
+
+static int pick_vip(struct call *call, const struct net *net, struct service *s)
+{
+	const char *text = call_str(call, "vip");
+	struct ip_addr want = { 0 };
+
+	if (s->dnsrr)
+		return 0;
+	if (text && ip_parse(text, &want))
+		return refuse(&call->refusal, API_INVALID, "vip",
+			      "write --vip 10.80.0.10",
+			      "\"%.64s\" is not an address", text);
+	return ipam_pick_vip(net, &want, &s->vip, &call->refusal);
+}
+
+static enum ops_next create(struct call *call, struct net *net,
+			    struct service *s)
+{
+	int err = pick_vip(call, net, s);
+	char vip[IP_STRLEN];
+
+	if (err == -ENOSPC)
+		return grow_vips(call, net);
+	if (err || claim_ports(call, net, NULL, s))
+		return OPS_REFUSE;
+	call_is(call, net->rev, "c/nets/%s", net->name);
+	call_is(call, 0, "n/%s/s/services/%s", net->name, s->name);
+	call_put(call, service_to_json(s), "n/%s/s/services/%s", net->name,
+		 s->name);
+	if (!s->dnsrr) {
+		ip_str(&s->vip, vip);
+		call_is(call, 0, "n/%s/s/vips/%s", net->name, vip);
+		call_put(call,
+			 json_pack("{s:i, s:s}", "schema", 1, "service",
+				   s->name),
+			 "n/%s/s/vips/%s", net->name, vip);
+	}
+	call->reply = service_json(call, net, s);
+	return OPS_COMMIT;
+}
+
+enum ops_next op_service_create(struct call *call)
+{
+	const char *name = call_str(call, "name");
+	struct net *net = call_net(call, "network");
+	enum ops_next next = OPS_REFUSE;
+	struct service *s;
+
+	if (!net || name_check("service", name, &call->refusal))
+		return OPS_REFUSE;
+	if (str_eq(name, "tasks")) {
+		refuse(&call->refusal, API_INVALID, "name",
+		       "choose another name",
+		       "service \"tasks\": the name is reserved in DNS");
+		return OPS_REFUSE;
+	}
+	if (net_service(net, name)) {
+		refuse(&call->refusal, API_CONFLICT, "name",
+		       "choose another name, or use: netctl service update",
+		       "service \"%s\" exists already on network \"%s\"", name,
+		       net->name);
+		return OPS_REFUSE;
+	}
+	s = xzalloc(sizeof(*s));
+	str_copy(s->name, sizeof(s->name), name);
+	if (!read_service(call, net, s))
+		next = create(call, net, s);
+	service_free(s);
+	return next;
+}
+
+enum ops_next op_service_list(struct call *call)
+{
+	call->reply = json_array();
+	for (struct net *net = call->m->nets; net; net = net->hh.next)
+		for (struct service *s = net->services; net->rev && s;
+		     s = s->hh.next)
+			json_array_append_new(call->reply,
+					      service_json(call, net, s));
+	return OPS_REPLY;
+}
+
+enum ops_next op_service_inspect(struct call *call)
+{
+	struct net *net;
+	struct service *s = service_arg(call, &net);
+
+	if (!s)
+		return OPS_REFUSE;
+	call->reply = service_json(call, net, s);
+	return OPS_REPLY;
+}
+
+struct ps {
+	const struct net *net;
+	json_t *list;
+};
+
+static void add_row(void *arg, const struct backend *b)
+{
+	struct ps *ps = arg;
+	const struct endpoint *ep;
+	char key[NAME_LEN + ENDPOINT_ID_LEN], ip[IP_STRLEN];
+	json_t *row;
+
+	snprintf(key, sizeof(key), "%s/%s", b->node, b->id);
+	HASH_FIND_STR(ps->net->endpoints, key, ep);
+	ip_str(&b->addr, ip);
+	row = json_pack("{s:s, s:s, s:s, s:s}", "pod", ep ? ep->pod : "",
+			"node", b->node, "state", "up", "source",
+			b->port ? "static" : "selector");
+	json_object_set_new(row, "address",
+			    b->port ? json_sprintf("%s:%u", ip, b->port)
+				    : json_string(ip));
+	json_array_append_new(ps->list, row);
+}
+
+enum ops_next op_service_ps(struct call *call)
+{
+	struct net *net;
+	struct service *s = service_arg(call, &net);
+	struct ps ps;
+
+	if (!s)
+		return OPS_REFUSE;
+	ps.net = net;
+	ps.list = call->reply = json_array();
+	service_backends(call->m, net, s, add_row, &ps);
+	return OPS_REPLY;
+}
+
+static int update(struct call *call, const struct net *net, struct service *s)
+{
+	json_t *labels = call_list(call, "label");
+
+	if (labels) {
+		json_t *merged =
+			s->labels ? json_copy(s->labels) : json_object();
+
+		json_object_update(merged, labels);
+		json_decref(s->labels);
+		s->labels = merged;
+	}
+	if (read_selector(call, s) ||
+	    edit(call, s, "port_rm", service_port_del) ||
+	    edit(call, s, "port_add", service_port_add) ||
+	    edit(call, s, "publish_rm", service_publish_del) ||
+	    edit(call, s, "publish_add", service_publish_add) ||
+	    edit(call, s, "backend_rm", service_backend_del) ||
+	    edit(call, s, "backend_add", service_backend_add))
+		return -EINVAL;
+	return service_check(call->m, net, s, &call->refusal);
+}
+
+enum ops_next op_service_update(struct call *call)
+{
+	struct net *net;
+	struct service *old = service_arg(call, &net);
+	enum ops_next next = OPS_REFUSE;
+	struct service *s;
+
+	if (!old)
+		return OPS_REFUSE;
+	s = service_from_json(old->name, old->doc);
+	if (!update(call, net, s) && !claim_ports(call, net, old, s)) {
+		call_is(call, old->rev, "n/%s/s/services/%s", net->name,
+			s->name);
+		call_put(call, service_to_json(s), "n/%s/s/services/%s",
+			 net->name, s->name);
+		call->reply = service_json(call, net, s);
+		next = OPS_COMMIT;
+	}
+	service_free(s);
+	return next;
+}
+
+enum ops_next op_service_delete(struct call *call)
+{
+	struct net *net;
+	struct service *s = service_arg(call, &net);
+	char vip[IP_STRLEN];
+
+	if (!s)
+		return OPS_REFUSE;
+	call_is(call, s->rev, "n/%s/s/services/%s", net->name, s->name);
+	call_del(call, "n/%s/s/services/%s", net->name, s->name);
+	if (!ip_is_none(&s->vip))
+		call_del(call, "n/%s/s/vips/%s", net->name,
+			 ip_str(&s->vip, vip));
+	for (size_t i = 0; i < s->published_len; i++)
+		call_del(call, "c/ports/%s/%u-%u",
+			 proto_name(s->published[i].proto),
+			 s->published[i].port, s->published[i].port);
+	call->reply =
+		json_pack("{s:s, s:s}", "name", s->name, "network", net->name);
+	return OPS_COMMIT;
+}

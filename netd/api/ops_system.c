@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes, the one-screen status, drop counters, version. */
+#include "call.h"
+#include "netd/util.h"
+#include "node.h"
+#include "pod.h"
+
+enum ops_next op_node_list(struct call *call)
+{
+	call->reply = json_array();
+	for (struct node *node = call->m->nodes; node; node = node->hh.next) {
+		json_t *addrs = json_array();
+
+		if (!node->rev) {
+			json_decref(addrs);
+			continue;
+		}
+		for (uint32_t i = 0; i < node->addrs_len; i++)
+			json_array_append_new(addrs, json_ip(&node->addrs[i]));
+		json_array_append_new(
+			call->reply,
+			json_pack("{s:s, s:o, s:o, s:s, s:b, s:s}", "name",
+				  node->name, "vtep", json_ip(&node->vtep),
+				  "addresses", addrs, "state",
+				  model_node_is_up(call->m, node->name)
+					  ? "up"
+					  : "down",
+				  "self", str_eq(node->name, call->m->self),
+				  "version", node->version));
+	}
+	return OPS_REPLY;
+}
+
+static json_t *store_json(const struct call *call)
+{
+	static const char *const states[] = {
+		[STORE_STARTING] = "starting",
+		[STORE_UP] = "up",
+		[STORE_MIRROR] = "mirror",
+		[STORE_FOREIGN] = "foreign",
+	};
+	struct store_status st = store_status(call_config(call)->store);
+
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s}", "backend",
+			 st.is_etcd ? "etcd" : "sqlite", "state",
+			 states[st.state], "revision", (json_int_t)st.rev,
+			 "age_ms", (json_int_t)st.age_ms, "where", st.where,
+			 "error", st.error);
+}
+
+static json_t *nodes_json(const struct call *call)
+{
+	json_int_t up = 0, down = 0;
+
+	for (struct node *node = call->m->nodes; node; node = node->hh.next) {
+		if (!node->rev)
+			continue;
+		if (model_node_is_up(call->m, node->name))
+			up++;
+		else
+			down++;
+	}
+	return json_pack("{s:I, s:I}", "up", up, "down", down);
+}
+
+static json_int_t rss_kb(void)
+{
+	AUTO(str_freep) char *text = NULL;
+	const char *line;
+
+	if (file_read("/proc/self/status", 65536, &text))
+		return 0;
+	line = strstr(text, "VmRSS:");
+	return line ? strtoll(line + 6, NULL, 10) : 0;
+}
+
+static bool all_ok(json_t *checks)
+{
+	json_t *check;
+	size_t i;
+
+	json_array_foreach (checks, i, check) {
+		if (!json_is_true(json_object_get(check, "ok")))
+			return false;
+	}
+	return true;
+}
+
+enum ops_next op_status(struct call *call)
+{
+	const struct ops_config *cfg = call_config(call);
+	json_t *checks = reconcile_checks(call->rc);
+	json_int_t networks = 0, services = 0;
+	bool healthy = all_ok(checks) && reconcile_is_ready(call->rc);
+
+	for (struct net *net = call->m->nets; net; net = net->hh.next) {
+		networks += net->rev != 0;
+		services += HASH_COUNT(net->services);
+	}
+	call->reply = json_pack(
+		"{s:b, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:I}",
+		"healthy", healthy, "node", call->m->self, "version",
+		NETD_VERSION, "store", store_json(call), "checks", checks,
+		"nodes", nodes_json(call), "networks", networks, "pods",
+		(json_int_t)HASH_COUNT(call->m->pods), "services", services,
+		"dns_pid", cfg->dns_pid(cfg->dns_arg), "rss_kb", rss_kb());
+	return OPS_REPLY;
+}
+
+enum ops_next op_drops(struct call *call)
+{
+	const struct ops_config *cfg = call_config(call);
+
+	call->reply = cfg->drops(cfg->drops_arg);
+	return OPS_REPLY;
+}
+
+enum ops_next op_version(struct call *call)
+{
+	call->reply = json_pack("{s:s}", "version", NETD_VERSION);
+	return OPS_REPLY;
+}
