@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * maps - every map of the data path, and what the loader set.
+ *
+ * Tables that depend on the number of pods, nodes and services are not
+ * preallocated: a small host pays for what it has. Arrays and the LRUs are.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "netd/bpf_abi.h"
+
+const volatile struct abi_config config = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_PODS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct abi_pod);
+} pods SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_PODS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_endpoint_key);
+	__type(value, struct abi_endpoint);
+} endpoints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, ABI_ROUTES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_route_key);
+	__type(value, struct abi_route);
+} routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_NETS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct abi_net);
+} nets SEC(".maps");
+
+/* The other nodes' tunnel ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_VTEPS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_addr);
+	__type(value, __u32);
+} vteps SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_GUARDS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_guard_key);
+	__type(value, __u32);
+} guards SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_FRONTENDS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_frontend_key);
+	__type(value, struct abi_frontend);
+} frontends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ABI_BACKENDS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct abi_backend);
+} backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ABI_ARENA_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct abi_run);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ABI_FLOWS_MAX);
+	__type(key, struct abi_flow_key);
+	__type(value, struct abi_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_SOCKETS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_socket_key);
+	__type(value, __u32);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ABI_PEERS_MAX);
+	__type(key, struct abi_peer_key);
+	__type(value, struct abi_peer);
+} peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ABI_DROP_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+static __always_inline void drop_count(__u32 reason)
+{
+	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
+
+	if (n)
+		*n += 1;
+}
+
+static __always_inline struct abi_endpoint *
+endpoint_find(__u32 vni, const struct abi_addr *addr)
+{
+	struct abi_endpoint_key key = { .vni = vni, .addr = *addr };
+
+	return bpf_map_lookup_elem(&endpoints, &key);
+}
+
+static __always_inline struct abi_route *route_find(__u32 vni,
+						    const struct abi_addr *addr)
+{
+	/* The VNI is part of the prefix: 32 bits more than the address. */
+	struct abi_route_key key = {
+		.prefixlen = 32 + 128,
+		.vni = vni,
+		.addr = *addr,
+	};
+
+	return bpf_map_lookup_elem(&routes, &key);
+}
+
+static __always_inline struct abi_frontend *
+frontend_find(const struct abi_addr *addr, __be16 port, __u8 proto)
+{
+	struct abi_frontend_key key = { .port = port, .proto = proto };
+
+	if (addr)
+		key.addr = *addr;
+	return bpf_map_lookup_elem(&frontends, &key);
+}
+
+static __always_inline int net_is_internal(__u32 vni)
+{
+	struct abi_net *net = bpf_map_lookup_elem(&nets, &vni);
+
+	return !net || (net->flags & ABI_NET_INTERNAL);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * overlay - both directions of netd0: what other nodes sent through the
+ * tunnel, and what this host sends to pods.
+ */
+#pragma once
+
+#include "balance.bpf.h"
+
+/* A member speaks for its network's pods and for its own addresses only. */
+static __always_inline int overlay_source_ok(const struct pkt *p, __u32 vni,
+					     const struct abi_addr *sender)
+{
+	struct abi_route *route = route_find(0, &p->src);
+
+	if (!route)
+		return 0;
+	if (route->kind == ABI_ROUTE_NODE)
+		return addr_eq(&route->vtep, sender);
+	return route->kind == ABI_ROUTE_SUBNET && route->vni == vni;
+}
+
+static __always_inline int overlay_net_packet(struct __sk_buff *skb,
+					      struct pkt *p, __u32 vni,
+					      const struct abi_addr *sender)
+{
+	struct abi_net *net = bpf_map_lookup_elem(&nets, &vni);
+	struct abi_endpoint *ep;
+	struct abi_route *route;
+	struct abi_flow *flow;
+	int err;
+
+	if (!net)
+		return -ABI_DROP_UNKNOWN_VNI;
+	if (!overlay_source_ok(p, vni, sender))
+		return -ABI_DROP_SPOOF_OVERLAY;
+	flow = flow_find_reverse(p);
+	if (flow && flow->kind == ABI_FLOW_VIP) {
+		err = rewrite_src(skb, p, &flow->addr, flow->port);
+		if (err)
+			return err;
+	}
+	ep = endpoint_find(vni, &p->dst);
+	if (ep) {
+		if (net->flags & ABI_NET_INTERNAL)
+			flow_put_pass(p);
+		return deliver_pod(skb, ep);
+	}
+	route = route_find(0, &p->dst);
+	if (route && route->kind == ABI_ROUTE_NODE && route->self)
+		return deliver_stack(skb);
+	return -ABI_DROP_NO_ROUTE;
+}
+
+/* The answer of a published port that this node took the packet for. */
+static __always_inline int overlay_reply(struct __sk_buff *skb,
+					 const struct pkt *p)
+{
+	struct abi_route *route = route_find(0, &p->src);
+
+	if (!route || route->kind != ABI_ROUTE_NODE || p->fragment ||
+	    !pkt_has_ports(p) || !frontend_find(NULL, p->sport, p->proto))
+		return -ABI_DROP_NO_FRONTEND;
+	return deliver_client(skb, p, 0);
+}
+
+static __always_inline int overlay_in(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key key = {};
+	struct abi_addr sender;
+	struct pkt p;
+	int err;
+
+	/* The outer packet's mark, set by whatever rule, is not ours. */
+	skb->mark = 0;
+
+	/*
+	 * Only -EINVAL means that there is no key: a pod of this node sent it
+	 * up the stack and was judged. -EPROTO is the other address family's
+	 * underlay, which no member uses. On 6.1 errors come back as 32 bits.
+	 */
+	err = (int)bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);
+	if (err == -22 /* EINVAL */)
+		return TC_ACT_OK;
+	if (err)
+		return -ABI_DROP_NOT_MEMBER;
+	addr_set_v4(&sender, bpf_htonl(key.remote_ipv4));
+	if (!bpf_map_lookup_elem(&vteps, &sender))
+		return -ABI_DROP_NOT_MEMBER;
+
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return -ABI_DROP_IPV6;
+	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
+		return -ABI_DROP_ETHERTYPE;
+	err = parse_ip(skb, &p);
+	if (err)
+		return err;
+	if (key.tunnel_id == ABI_VNI_REQUEST)
+		return balance_request(skb, &p, &sender);
+	if (key.tunnel_id == ABI_VNI_REPLY)
+		return overlay_reply(skb, &p);
+	return overlay_net_packet(skb, &p, key.tunnel_id, &sender);
+}
+
+/* From the host to an address of a network. */
+static __always_inline int host_to_net(struct __sk_buff *skb,
+				       const struct pkt *p, __u32 vni)
+{
+	struct abi_endpoint *ep = endpoint_find(vni, &p->dst);
+	struct abi_route *route;
+	int err;
+
+	if (ep) {
+		if (net_is_internal(vni))
+			flow_put_pass(p);
+		/* redirect_peer is for ingress only. */
+		err = rewrite_macs(skb, ep->mac);
+		return err ? err : (int)bpf_redirect(ep->ifindex, 0);
+	}
+	/* No entry means drop: the host would route it here for ever. */
+	route = route_find(vni, &p->dst);
+	if (!route)
+		return -ABI_DROP_NO_ROUTE;
+	err = tunnel_key_put(skb, route->vtep.w[3], vni);
+	return err ? err : TC_ACT_OK;
+}
+
+static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
+{
+	struct abi_flow back = { .kind = ABI_FLOW_VIP };
+	struct abi_flow choice = {};
+	struct abi_frontend *fe;
+	int err;
+
+	if (p->fragment)
+		return -ABI_DROP_FRAGMENTS;
+	if (p->proto == IPPROTO_ICMP && p->detail == ICMP_TYPE_ECHO &&
+	    frontend_find(&p->dst, 0, IPPROTO_ICMP))
+		return reply_echo(skb, p, 1);
+	if (!pkt_has_ports(p))
+		return -ABI_DROP_NO_FRONTEND;
+	fe = frontend_find(&p->dst, p->dport, p->proto);
+	if (!fe || lb_choose(p, fe, 0, &choice))
+		return reply_refuse(skb, p, 1);
+	/* Outside backends: sockets are translated before, nothing is here. */
+	if (!choice.vni)
+		return -ABI_DROP_NO_BACKEND;
+	err = balance_dnat(skb, p, &choice, &back);
+	return err ? err : host_to_net(skb, p, choice.vni);
+}
+
+static __always_inline int overlay_out(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key key = {};
+	struct abi_route *route;
+	struct abi_flow *flow;
+	struct pkt p;
+	int err;
+
+	/* Redirected packets pass here as well; their way is decided. */
+	err = (int)bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);
+	if (err != -22 /* EINVAL */)
+		return TC_ACT_OK;
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return -ABI_DROP_IPV6;
+	err = parse_ip(skb, &p);
+	if (err)
+		return err;
+	route = route_find(0, &p.dst);
+	if (!route)
+		return -ABI_DROP_NO_ROUTE;
+	if (route->kind == ABI_ROUTE_VIPS)
+		return host_to_vip(skb, &p);
+	if (route->kind != ABI_ROUTE_SUBNET)
+		return -ABI_DROP_NO_ROUTE;
+
+	/* Backends outside the overlay answer by way of the host. */
+	flow = flow_find_reverse(&p);
+	if (flow && flow->kind == ABI_FLOW_VIP) {
+		err = rewrite_src(skb, &p, &flow->addr, flow->port);
+		if (err)
+			return err;
+	} else {
+		flow_forget_answer(&p);
+	}
+	return host_to_net(skb, &p, route->vni);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * pod - a packet that a pod sent: is it the pod's, where may it go, and there
+ * it goes.
+ *
+ * The order is the policy: spoofed sources first, then what nobody may reach
+ * (tunnel ports, the store), then answers of balanced connections, and last
+ * the destination by what it is to every network (routes under VNI 0).
+ */
+#pragma once
+
+#include "balance.bpf.h"
+
+#define PORT_DNS 53
+#define PORT_DHCP_SERVER 67
+
+/* Any address of the pod, since a pod on two networks has two ways out. */
+static __always_inline int pod_owns(const struct abi_addr *addr,
+				    struct client *client)
+{
+	struct abi_route *route = route_find(0, addr);
+	struct abi_endpoint *ep;
+
+	if (!route || route->kind != ABI_ROUTE_SUBNET || !client->cookie)
+		return 0;
+	ep = endpoint_find(route->vni, addr);
+	if (!ep || ep->cookie != client->cookie)
+		return 0;
+	client->vni = route->vni;
+	return 1;
+}
+
+static __always_inline int pod_arp(struct __sk_buff *skb,
+				   const struct abi_pod *pod,
+				   struct client *client)
+{
+	struct abi_addr sender, target;
+	struct arp_packet arp;
+	__be32 ip;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
+		return -ABI_DROP_RUNT;
+	if (arp.hw_type != bpf_htons(ARP_HW_ETHER) ||
+	    arp.proto != bpf_htons(ETH_P_IP) || arp.hw_len != 6 ||
+	    arp.proto_len != 4)
+		return -ABI_DROP_ETHERTYPE;
+	if (!mac_eq(arp.sender_mac, pod->mac))
+		return -ABI_DROP_SPOOF_ARP;
+	__builtin_memcpy(&ip, arp.target_ip, 4);
+	addr_set_v4(&target, ip);
+	__builtin_memcpy(&ip, arp.sender_ip, 4);
+	addr_set_v4(&sender, ip);
+
+	/* A probe (RFC 5227 2.1.1) must not be answered: no conflict. */
+	if (!ip)
+		return -ABI_DROP_ARP;
+	if (!addr_eq(&sender, &pod->addr) && !pod_owns(&sender, client))
+		return -ABI_DROP_SPOOF_ARP;
+	if (arp.op != bpf_htons(ARP_OP_REQUEST) || addr_eq(&sender, &target) ||
+	    addr_eq(&target, &pod->addr))
+		return -ABI_DROP_ARP;
+	return reply_arp(skb);
+}
+
+/* What no pod may send, whatever it is on. */
+static __always_inline int pod_forbidden(const struct pkt *p,
+					 const struct abi_route *route)
+{
+	int to_host = route && (route->kind == ABI_ROUTE_GATEWAY ||
+				(route->kind == ABI_ROUTE_NODE && route->self));
+
+	if (p->proto == IPPROTO_UDP && p->sport == bpf_htons(PORT_DHCP_SERVER))
+		return -ABI_DROP_DHCP_SERVER;
+	if (!addr_is_unicast(&p->dst))
+		return -ABI_DROP_MULTICAST;
+	if (p->proto == IPPROTO_UDP && p->dport == config.vxlan_port &&
+	    (to_host || (route && route->kind == ABI_ROUTE_NODE)))
+		return -ABI_DROP_VXLAN_FROM_POD;
+	if (guard_hits(&p->dst, p->dport))
+		return -ABI_DROP_STORE_GUARD;
+	if (to_host && guard_hits(NULL, p->dport))
+		return -ABI_DROP_STORE_GUARD;
+	return 0;
+}
+
+/* The gateway is the host; internal networks get names and echo from it. */
+static __always_inline int pod_to_gateway(struct __sk_buff *skb,
+					  const struct pkt *p, __u32 vni,
+					  int answers)
+{
+	int dns = pkt_has_ports(p) && p->dport == bpf_htons(PORT_DNS);
+	int echo = p->proto == IPPROTO_ICMP && !p->fragment &&
+		   (p->detail == ICMP_TYPE_ECHO ||
+		    p->detail == ICMP_TYPE_ECHO_REPLY);
+
+	if (!answers && !dns && !echo && net_is_internal(vni))
+		return -ABI_DROP_INTERNAL;
+	return deliver_host(skb);
+}
+
+static __always_inline int pod_to_outside(struct __sk_buff *skb, __u32 vni,
+					  int answers)
+{
+	if (!answers && net_is_internal(vni))
+		return -ABI_DROP_INTERNAL;
+	return deliver_host(skb);
+}
+
+static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
+				      const struct client *client)
+{
+	struct abi_flow back = { .kind = ABI_FLOW_VIP };
+	struct abi_flow choice = {};
+	struct abi_frontend *fe;
+	struct abi_endpoint *ep;
+	int err;
+
+	if (p->fragment)
+		return -ABI_DROP_FRAGMENTS;
+	if (p->proto == IPPROTO_ICMP) {
+		if (p->detail == ICMP_TYPE_ECHO &&
+		    frontend_find(&p->dst, 0, IPPROTO_ICMP))
+			return reply_echo(skb, p, 0);
+		return -ABI_DROP_NO_FRONTEND;
+	}
+	if (!pkt_has_ports(p))
+		return -ABI_DROP_NO_FRONTEND;
+	fe = frontend_find(&p->dst, p->dport, p->proto);
+	if (!fe || lb_choose(p, fe, 0, &choice))
+		return reply_refuse(skb, p, 0);
+
+	if (!choice.vni) {
+		if (guard_hits(&choice.addr, choice.port))
+			return -ABI_DROP_STORE_GUARD;
+		err = balance_dnat(skb, p, &choice, &back);
+		return err ? err : pod_to_outside(skb, client->vni, 0);
+	}
+	ep = endpoint_find(choice.vni, &choice.addr);
+	if (ep && client->cookie && ep->cookie == client->cookie)
+		return balance_hairpin(skb, p, &choice, ep, client->vni);
+	err = balance_dnat(skb, p, &choice, &back);
+	if (err)
+		return err;
+	return ep ? deliver_pod(skb, ep) :
+		    deliver_net(skb, choice.vni, &choice.addr);
+}
+
+/* A node's address: a published port, or the node itself. */
+static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
+				       const struct abi_route *route,
+				       const struct client *client, int answers)
+{
+	struct abi_frontend *fe = NULL;
+	int echo_reply = p->proto == IPPROTO_ICMP && !p->fragment &&
+			 p->detail == ICMP_TYPE_ECHO_REPLY;
+
+	if (!answers && pkt_has_ports(p) && p->dport)
+		fe = frontend_find(NULL, p->dport, p->proto);
+	if (!answers && !echo_reply && net_is_internal(client->vni))
+		return -ABI_DROP_INTERNAL;
+	if (fe)
+		return balance_published(skb, p, fe, client);
+	if (route->self)
+		return deliver_host(skb);
+	return deliver_tunnel(skb, &route->vtep, client->vni);
+}
+
+/* On to a destination, as what it is to every network. */
+static __always_inline int pod_route(struct __sk_buff *skb, struct pkt *p,
+				     const struct abi_route *route,
+				     const struct client *client, int answers)
+{
+	if (!route)
+		return pod_to_outside(skb, client->vni, answers);
+	if (route->kind == ABI_ROUTE_NODE)
+		return pod_to_node(skb, p, route, client, answers);
+	if (route->vni != client->vni)
+		return -ABI_DROP_ISOLATION;
+	if (route->kind == ABI_ROUTE_GATEWAY)
+		return pod_to_gateway(skb, p, client->vni, answers);
+	if (route->kind == ABI_ROUTE_VIPS)
+		return pod_to_vip(skb, p, client);
+	if (!answers)
+		flow_forget_answer(p);
+	return deliver_net(skb, client->vni, &p->dst);
+}
+
+/* From pod_answer: the packet goes on as any other. */
+#define POD_GOES_ON 1000
+
+/* An answer of a balanced connection gets the address its client knows. */
+static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
+				      const struct abi_flow *flow)
+{
+	struct abi_addr other = flow->vtep;
+	__u32 vni = flow->vni;
+	__u8 kind = flow->kind;
+	int err;
+
+	if (kind == ABI_FLOW_PASS)
+		return POD_GOES_ON;
+	err = rewrite_src(skb, p, &flow->addr, flow->port);
+	if (err)
+		return err;
+	if (kind == ABI_FLOW_VIP)
+		return POD_GOES_ON;
+	if (kind == ABI_FLOW_HAIRPIN) {
+		err = rewrite_dst(skb, p, &other, p->dport);
+		return err ? err : deliver_net(skb, vni, &other);
+	}
+	if (other.w[3] == config.vtep.w[3])
+		return deliver_client(skb, p, 1);
+	return deliver_tunnel(skb, &other, ABI_VNI_REPLY);
+}
+
+static __always_inline int pod_ip(struct __sk_buff *skb,
+				  const struct abi_pod *pod,
+				  struct client *client)
+{
+	struct abi_route *route;
+	struct abi_flow *flow;
+	int err, answers = 0;
+	struct pkt p;
+
+	err = parse_ip(skb, &p);
+	if (err)
+		return err;
+	if (!addr_eq(&p.src, &pod->addr) && !pod_owns(&p.src, client))
+		return -ABI_DROP_SPOOF_IP;
+	route = route_find(0, &p.dst);
+	err = pod_forbidden(&p, route);
+	if (err)
+		return err;
+	flow = flow_find_reverse(&p);
+	if (flow) {
+		err = pod_answer(skb, &p, flow);
+		if (err != POD_GOES_ON)
+			return err;
+		answers = 1;
+	}
+	return pod_route(skb, &p, route, client, answers);
+}
+
+static __always_inline int pod_packet(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct abi_pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
+	struct client client = {};
+	struct ethhdr eth;
+
+	if (!pod)
+		return -ABI_DROP_NO_POD;
+	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+		return -ABI_DROP_RUNT;
+	if (!mac_eq(eth.h_source, pod->mac))
+		return -ABI_DROP_SPOOF_MAC;
+	client.cookie = pod->cookie;
+	client.vni = pod->vni;
+	if (skb->vlan_present)
+		return -ABI_DROP_ETHERTYPE;
+	switch (eth.h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return pod_ip(skb, pod, &client);
+	case bpf_htons(ETH_P_ARP):
+		return pod_arp(skb, pod, &client);
+	case bpf_htons(ETH_P_IPV6):
+		return -ABI_DROP_IPV6;
+	}
+	return -ABI_DROP_ETHERTYPE;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * reply - packets that are answered where they arrive: ARP, echo to a VIP,
+ * and the refusal of what has no backend (TCP RST, ICMP port unreachable).
+ *
+ * The packet itself is turned round; reply_send() then says where to.
+ */
+#pragma once
+
+#include "maps.bpf.h"
+#include "rewrite.bpf.h"
+
+/* linux/if_arp.h pulls in the C library's headers: RFC 826 over Ethernet. */
+struct arp_packet {
+	__be16 hw_type;
+	__be16 proto;
+	__u8 hw_len;
+	__u8 proto_len;
+	__be16 op;
+	__u8 sender_mac[6];
+	__u8 sender_ip[4];
+	__u8 target_mac[6];
+	__u8 target_ip[4];
+} __attribute__((packed));
+
+#define ARP_HW_ETHER 1
+#define ARP_OP_REQUEST 1
+#define ARP_OP_REPLY 2
+
+#define REPLY_TTL 64
+
+/* Back by the interface it came from; the host's own by netd0's ingress. */
+static __always_inline int reply_send(struct __sk_buff *skb, int from_host)
+{
+	return bpf_redirect(skb->ifindex, from_host ? BPF_F_INGRESS : 0);
+}
+
+static __always_inline int reply_swap_macs(struct __sk_buff *skb)
+{
+	__u8 macs[12];
+
+	if (bpf_skb_load_bytes(skb, 0, macs + 6, 6) ||
+	    bpf_skb_load_bytes(skb, 6, macs, 6))
+		return -ABI_DROP_RUNT;
+	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) ?
+		       -ABI_DROP_KERNEL :
+		       0;
+}
+
+static __always_inline int reply_swap_addrs(struct __sk_buff *skb,
+					    const struct pkt *p)
+{
+	__be32 addrs[2] = { p->dst.w[3], p->src.w[3] };
+
+	return bpf_skb_store_bytes(skb, L3_SRC, addrs, sizeof(addrs), 0) ?
+		       -ABI_DROP_KERNEL :
+		       0;
+}
+
+static __always_inline __sum16 csum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__sum16)~sum;
+}
+
+/* netd0's MAC for whatever is asked: routing decides afterwards. */
+static __noinline int reply_arp(struct __sk_buff *skb)
+{
+	struct arp_packet arp;
+	__u8 asked[4];
+	int err;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)))
+		return -ABI_DROP_RUNT;
+	__builtin_memcpy(asked, arp.target_ip, 4);
+	__builtin_memcpy(arp.target_mac, arp.sender_mac, 6);
+	__builtin_memcpy(arp.target_ip, arp.sender_ip, 4);
+	for (int i = 0; i < 6; i++)
+		arp.sender_mac[i] = config.tunnel_mac[i];
+	__builtin_memcpy(arp.sender_ip, asked, 4);
+	arp.op = bpf_htons(ARP_OP_REPLY);
+
+	err = rewrite_macs(skb, arp.target_mac);
+	if (err)
+		return err;
+	if (bpf_skb_store_bytes(skb, ETH_HLEN, &arp, sizeof(arp), 0))
+		return -ABI_DROP_KERNEL;
+	return reply_send(skb, 0);
+}
+
+/* An echo request to a VIP, which no stack has. */
+static __noinline int reply_echo(struct __sk_buff *skb, const struct pkt *p,
+				 int from_host)
+{
+	__u8 type = ICMP_TYPE_ECHO_REPLY;
+	int err;
+
+	if (!p)
+		return -ABI_DROP_KERNEL;
+	err = bpf_l4_csum_replace(skb, p->l4 + 2,
+				  bpf_htons(ICMP_TYPE_ECHO << 8), 0, 2);
+	err |= bpf_skb_store_bytes(skb, p->l4, &type, 1, 0);
+	err |= reply_swap_addrs(skb, p);
+	err |= reply_swap_macs(skb);
+	if (err)
+		return -ABI_DROP_KERNEL;
+	return reply_send(skb, from_host);
+}
+
+struct reply_ip {
+	struct iphdr ip;
+	struct tcphdr tcp;
+};
+
+static __always_inline void reply_ip_header(struct iphdr *ip,
+					    const struct pkt *p, __u8 proto,
+					    __u16 len)
+{
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tot_len = bpf_htons(len);
+	ip->ttl = REPLY_TTL;
+	ip->protocol = proto;
+	ip->saddr = p->dst.w[3];
+	ip->daddr = p->src.w[3];
+	ip->check = csum_fold(bpf_csum_diff(0, 0, (void *)ip, sizeof(*ip), 0));
+}
+
+/* Sequence numbers of a RST: RFC 9293 3.10.7.1. */
+static __always_inline void reply_rst_numbers(struct tcphdr *rst,
+					      const struct tcphdr *in,
+					      const struct pkt *p)
+{
+	__u32 len = p->len - (p->l4 - L3_OFF) - in->doff * 4;
+
+	rst->rst = 1;
+	if (in->ack) {
+		rst->seq = in->ack_seq;
+		return;
+	}
+	rst->ack = 1;
+	rst->ack_seq =
+		bpf_htonl(bpf_ntohl(in->seq) + in->syn + in->fin + len);
+}
+
+static __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
+				int from_host)
+{
+	struct reply_ip h = {};
+	struct tcphdr in;
+	__u32 sum;
+
+	if (!p || bpf_skb_load_bytes(skb, p->l4, &in, sizeof(in)))
+		return -ABI_DROP_RUNT;
+	if (in.rst)
+		return -ABI_DROP_NO_BACKEND;
+
+	reply_ip_header(&h.ip, p, IPPROTO_TCP, sizeof(h));
+	h.tcp.source = p->dport;
+	h.tcp.dest = p->sport;
+	h.tcp.doff = sizeof(h.tcp) / 4;
+	reply_rst_numbers(&h.tcp, &in, p);
+	/* The pseudo header: both addresses, the protocol, the length. */
+	sum = bpf_csum_diff(0, 0, (void *)&h.ip.saddr,
+			    8 + sizeof(struct tcphdr),
+			    bpf_htons(IPPROTO_TCP) +
+				    bpf_htons(sizeof(struct tcphdr)));
+	h.tcp.check = csum_fold(sum);
+
+	if (reply_swap_macs(skb) ||
+	    bpf_skb_change_tail(skb, ETH_HLEN + sizeof(h), 0) ||
+	    bpf_skb_store_bytes(skb, L3_OFF, &h, sizeof(h), 0))
+		return -ABI_DROP_KERNEL;
+	return reply_send(skb, from_host);
+}
+
+/* The offending packet's IP header and 8 bytes are quoted: RFC 792. */
+struct reply_icmp {
+	struct iphdr ip;
+	struct icmp_hdr icmp;
+	__u8 quote[28];
+};
+
+static __noinline int reply_unreachable(struct __sk_buff *skb,
+					const struct pkt *p, int from_host)
+{
+	const __u32 grown = sizeof(struct iphdr) + sizeof(struct icmp_hdr);
+	struct reply_icmp h = {};
+
+	if (!p || p->l4 != L3_OFF + sizeof(struct iphdr))
+		return -ABI_DROP_NO_BACKEND;
+	if (bpf_skb_load_bytes(skb, L3_OFF, h.quote, sizeof(h.quote)))
+		return -ABI_DROP_RUNT;
+
+	reply_ip_header(&h.ip, p, IPPROTO_ICMP, sizeof(h));
+	h.icmp.type = ICMP_TYPE_UNREACHABLE;
+	h.icmp.code = ICMP_CODE_PORT;
+	h.icmp.check = csum_fold(bpf_csum_diff(
+		0, 0, (void *)&h.icmp, sizeof(h.icmp) + sizeof(h.quote), 0));
+
+	if (reply_swap_macs(skb) ||
+	    bpf_skb_change_tail(skb, L3_OFF + sizeof(h.quote), 0) ||
+	    bpf_skb_adjust_room(skb, grown, BPF_ADJ_ROOM_MAC, 0) ||
+	    bpf_skb_store_bytes(skb, L3_OFF, &h, grown, 0))
+		return -ABI_DROP_KERNEL;
+	return reply_send(skb, from_host);
+}
+
+/* As a host does where nothing listens. */
+static __always_inline int reply_refuse(struct __sk_buff *skb,
+					const struct pkt *p, int from_host)
+{
+	if (p->proto == IPPROTO_TCP)
+		return reply_rst(skb, p, from_host);
+	return reply_unreachable(skb, p, from_host);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sock - a socket that connects to a VIP is connected to a backend instead,
+ * and from then on costs nothing.
+ *
+ * The cgroup tree is one for the whole kernel, daemons and namespaces that
+ * have nothing to do with each other share it: only sockets of namespaces
+ * that this daemon put into `sockets` are looked at.
+ */
+#pragma once
+
+#include "lb.bpf.h"
+
+struct sock_dst {
+	struct abi_addr addr;
+	__be16 port;
+	__u8 proto;
+	__u8 pad;
+};
+
+enum sock_verdict {
+	SOCK_AS_IS,
+	SOCK_TRANSLATED,
+	SOCK_REFUSED,
+};
+
+static __always_inline __u32 sock_role(__u64 cookie, __u32 vni)
+{
+	struct abi_socket_key key = { .cookie = cookie, .vni = vni };
+	__u32 *role = bpf_map_lookup_elem(&sockets, &key);
+
+	return role ? *role : 0;
+}
+
+/*
+ * Published ports are translated for the host alone, on its own addresses.
+ * A socket bound to 127.0.0.1 stays: a loopback source leaves by no other
+ * interface.
+ */
+static __always_inline struct abi_frontend *
+sock_published(const struct sock_dst *dst, __be32 bound)
+{
+	struct abi_frontend *fe = frontend_find(NULL, dst->port, dst->proto);
+	struct abi_addr source;
+	struct abi_route *route;
+
+	if (!fe)
+		return NULL;
+	addr_set_v4(&source, bound);
+	if (addr_is_loopback(&source))
+		return NULL;
+	if (addr_is_loopback(&dst->addr))
+		return fe;
+	route = route_find(0, &dst->addr);
+	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
+		return NULL;
+	return fe;
+}
+
+static __always_inline struct abi_frontend *
+sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound)
+{
+	__u32 role = sock_role(netns, 0);
+	struct abi_frontend *fe;
+
+	if (!role || !dst->port)
+		return NULL;
+	fe = frontend_find(&dst->addr, dst->port, dst->proto);
+	if (fe)
+		return (role & ABI_SOCKET_HOST) || sock_role(netns, fe->vni) ?
+			       fe :
+			       NULL;
+	return (role & ABI_SOCKET_HOST) ? sock_published(dst, bound) : NULL;
+}
+
+/* Changes dst to a backend, and keeps what it was for sock_restore(). */
+static __always_inline enum sock_verdict
+sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
+	struct abi_peer_key key = { .cookie = cookie };
+	struct abi_frontend *fe;
+	struct abi_backend *b;
+	__u32 hash, id;
+
+	fe = sock_frontend(dst, bpf_get_netns_cookie(ctx), bound);
+	if (!fe)
+		return SOCK_AS_IS;
+	/* One UDP socket stays with one backend, whatever it sends. */
+	hash = dst->proto == IPPROTO_TCP ?
+		       bpf_get_prandom_u32() :
+		       hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
+	b = lb_slot(fe->offset, fe->count, hash, &id);
+	if (!b)
+		return SOCK_REFUSED;
+
+	dst->addr = b->addr;
+	dst->port = b->port;
+	key.addr = b->addr;
+	key.port = b->port;
+	bpf_map_update_elem(&peers, &key, &was, BPF_ANY);
+	return SOCK_TRANSLATED;
+}
+
+/* What the socket was told to talk to, if it talks to dst instead. */
+static __always_inline int sock_restore(struct bpf_sock_addr *ctx,
+					struct sock_dst *dst)
+{
+	struct abi_peer_key key = {
+		.cookie = bpf_get_socket_cookie(ctx),
+		.addr = dst->addr,
+		.port = dst->port,
+	};
+	struct abi_peer *was;
+
+	if (!sock_role(bpf_get_netns_cookie(ctx), 0))
+		return 0;
+	was = bpf_map_lookup_elem(&peers, &key);
+	if (!was)
+		return 0;
+	dst->addr = was->addr;
+	dst->port = was->port;
+	return 1;
+}
+
+/* user_port is 32 bits wide to the verifier; clang would narrow the read. */
+#define SOCK_PORT(ctx) ((__be16) * (volatile __u32 *)&(ctx)->user_port)
+
+static __always_inline void sock_dst_get4(struct bpf_sock_addr *ctx,
+					  struct sock_dst *dst)
+{
+	addr_set_v4(&dst->addr, ctx->user_ip4);
+	dst->port = SOCK_PORT(ctx);
+	dst->proto = ctx->protocol;
+	dst->pad = 0;
+}
+
+static __always_inline void sock_dst_set4(struct bpf_sock_addr *ctx,
+					  const struct sock_dst *dst)
+{
+	ctx->user_ip4 = dst->addr.w[3];
+	ctx->user_port = dst->port;
+}
+
+/* Only ::ffff:a.b.c.d: the kernel does not call the 4 hooks for those. */
+static __always_inline int sock_dst_get6(struct bpf_sock_addr *ctx,
+					 struct sock_dst *dst)
+{
+	dst->addr.w[0] = ctx->user_ip6[0];
+	dst->addr.w[1] = ctx->user_ip6[1];
+	dst->addr.w[2] = ctx->user_ip6[2];
+	dst->addr.w[3] = ctx->user_ip6[3];
+	dst->port = SOCK_PORT(ctx);
+	dst->proto = ctx->protocol;
+	dst->pad = 0;
+	return !dst->addr.w[0] && !dst->addr.w[1] &&
+	       dst->addr.w[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void sock_dst_set6(struct bpf_sock_addr *ctx,
+					  const struct sock_dst *dst)
+{
+	ctx->user_ip6[0] = dst->addr.w[0];
+	ctx->user_ip6[1] = dst->addr.w[1];
+	ctx->user_ip6[2] = dst->addr.w[2];
+	ctx->user_ip6[3] = dst->addr.w[3];
+	ctx->user_port = dst->port;
+}
+
+static __always_inline __be32 sock_bound(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	return sk ? sk->src_ip4 : 0;
+}
+
+/* 1 lets the call go on; 0 fails it with what bpf_set_retval() says. */
+static __always_inline int sock_refuse(const struct sock_dst *dst)
+{
+	/* UDP goes on, and hears port unreachable from the packet's path. */
+	if (dst->proto != IPPROTO_TCP)
+		return 1;
+	bpf_set_retval(-111 /* ECONNREFUSED */);
+	return 0;
+}
+
+static __always_inline int sock_out4(struct bpf_sock_addr *ctx)
+{
+	struct sock_dst dst;
+
+	sock_dst_get4(ctx, &dst);
+	switch (sock_translate(ctx, &dst, sock_bound(ctx))) {
+	case SOCK_TRANSLATED:
+		sock_dst_set4(ctx, &dst);
+		break;
+	case SOCK_REFUSED:
+		return sock_refuse(&dst);
+	case SOCK_AS_IS:
+		break;
+	}
+	return 1;
+}
+
+static __always_inline int sock_out6(struct bpf_sock_addr *ctx)
+{
+	struct sock_dst dst;
+
+	if (!sock_dst_get6(ctx, &dst))
+		return 1;
+	switch (sock_translate(ctx, &dst, sock_bound(ctx))) {
+	case SOCK_TRANSLATED:
+		sock_dst_set6(ctx, &dst);
+		break;
+	case SOCK_REFUSED:
+		return sock_refuse(&dst);
+	case SOCK_AS_IS:
+		break;
+	}
+	return 1;
+}
+
+static __always_inline int sock_back4(struct bpf_sock_addr *ctx)
+{
+	struct sock_dst dst;
+
+	sock_dst_get4(ctx, &dst);
+	if (sock_restore(ctx, &dst))
+		sock_dst_set4(ctx, &dst);
+	return 1;
+}
+
+static __always_inline int sock_back6(struct bpf_sock_addr *ctx)
+{
+	struct sock_dst dst;
+
+	if (sock_dst_get6(ctx, &dst) && sock_restore(ctx, &dst))
+		sock_dst_set6(ctx, &dst);
+	return 1;
+}

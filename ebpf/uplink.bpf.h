@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * uplink - what arrives from the underlay: published ports are balanced,
+ * tunnel packets must come from a node, and all else is not ours.
+ */
+#pragma once
+
+#include "balance.bpf.h"
+
+/* Neither verdict nor reason: other programs and the stack go on. */
+#define UPLINK_NOT_OURS 1000
+
+static __always_inline int uplink_in(struct __sk_buff *skb)
+{
+	struct abi_frontend *fe;
+	struct abi_route *route;
+	struct pkt p;
+	int is_tunnel;
+
+	/* A tagged packet is its VLAN interface's, which has a program too. */
+	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present ||
+	    skb->pkt_type != PACKET_HOST)
+		return UPLINK_NOT_OURS;
+	if (parse_ip(skb, &p) || !pkt_has_ports(&p) || !p.dport)
+		return UPLINK_NOT_OURS;
+
+	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
+	fe = frontend_find(NULL, p.dport, p.proto);
+	if (!fe && !is_tunnel)
+		return UPLINK_NOT_OURS;
+	route = route_find(0, &p.dst);
+	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
+		return UPLINK_NOT_OURS;
+	if (is_tunnel && !bpf_map_lookup_elem(&vteps, &p.src))
+		return -ABI_DROP_NOT_MEMBER;
+	if (is_tunnel || !fe)
+		return UPLINK_NOT_OURS;
+	return balance_published(skb, &p, fe, NULL);
+}

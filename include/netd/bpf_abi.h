@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * bpf_abi - what the programs in the kernel and their loader agree on: every
+ * map's key and value, limits, reserved numbers and drop reasons.
+ *
+ * Maps are pinned and outlive both sides, so a layout that changes takes a
+ * new ABI_VERSION, which is part of the pins' path. Addresses are 16 bytes in
+ * network order, IPv4 as v4-mapped, as in netd/addr.h; ports are in network
+ * order where the type says so. Padding is explicit and always zero: keys are
+ * compared byte by byte.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define ABI_VERSION 1
+
+/* Sizes of the maps. */
+#define ABI_PODS_MAX 16384
+#define ABI_ROUTES_MAX 1048576
+#define ABI_NETS_MAX 16384
+#define ABI_VTEPS_MAX 16384
+#define ABI_GUARDS_MAX 4096
+#define ABI_FRONTENDS_MAX 131072
+#define ABI_BACKENDS_MAX 393216
+/* At least 16 x 128 x CPUs: each CPU of an LRU parks up to 128 entries. */
+#define ABI_FLOWS_MAX 262144
+#define ABI_SOCKETS_MAX 65536
+#define ABI_PEERS_MAX 65536
+
+/*
+ * The arena of slots: elements of 64 bytes, since an array's element takes a
+ * multiple of 8 and each look-up costs a call. 16 MiB, allocated at once.
+ */
+#define ABI_RUN_SLOTS 16
+#define ABI_RUN_SHIFT 4
+#define ABI_ARENA_MAX 262144
+
+/* VNIs that no network gets: packets of the mesh, as the client sent them
+ * and as it gets them. */
+#define ABI_VNI_REQUEST 0xfffffe
+#define ABI_VNI_REPLY 0xffffff
+
+struct abi_addr {
+	__be32 w[4];
+};
+
+/* One attachment, by the ifindex of the host's side of its veth. */
+struct abi_pod {
+	__u64 cookie;
+	struct abi_addr addr;
+	__u32 vni;
+	__u8 mac[6];
+	__u8 pad[6];
+};
+
+struct abi_endpoint_key {
+	__u32 vni;
+	struct abi_addr addr;
+};
+
+/* The same attachment by network and address. */
+struct abi_endpoint {
+	__u64 cookie;
+	__u32 ifindex;
+	__u8 mac[6];
+	__u8 pad[6];
+};
+
+/*
+ * Longest prefix first. Under a network's VNI: what lies behind another
+ * node's VTEP. Under VNI 0: what an address is at all, for every network.
+ */
+enum abi_route_kind {
+	ABI_ROUTE_REMOTE = 1,
+	ABI_ROUTE_SUBNET,
+	ABI_ROUTE_GATEWAY,
+	ABI_ROUTE_VIPS,
+	ABI_ROUTE_NODE,
+};
+
+struct abi_route_key {
+	__u32 prefixlen;
+	__u32 vni;
+	struct abi_addr addr;
+};
+
+struct abi_route {
+	struct abi_addr vtep;
+	__u32 vni;
+	__u8 kind;
+	/* ABI_ROUTE_NODE: it is this very node. */
+	__u8 self;
+	__u8 pad[2];
+};
+
+/* A network that this node knows, by VNI. */
+#define ABI_NET_INTERNAL 1u
+
+struct abi_net {
+	__u32 flags;
+};
+
+/* What pods must not reach; port 0: every port, address 0: this host's. */
+struct abi_guard_key {
+	struct abi_addr addr;
+	__be16 port;
+	__u8 pad[2];
+};
+
+/* Address 0: a published port, on every address of the node. */
+struct abi_frontend_key {
+	struct abi_addr addr;
+	__be16 port;
+	__u8 proto;
+	__u8 pad;
+};
+
+/* Runs of slots in the arena: all backends, and those on this node. */
+struct abi_frontend {
+	__u32 vni;
+	__u32 offset;
+	__u32 count;
+	__u32 local_offset;
+	__u32 local_count;
+	__u32 flags;
+};
+
+struct abi_run {
+	__u32 slot[ABI_RUN_SLOTS];
+};
+
+/* Alive: in its frontend's set. Local: its endpoint is on this node. */
+#define ABI_BACKEND_ALIVE 1u
+#define ABI_BACKEND_LOCAL 2u
+
+/*
+ * An id belongs to one frontend. An id that is used again gets a new
+ * generation, so that flows notice.
+ */
+struct abi_backend {
+	struct abi_addr addr;
+	struct abi_addr vtep;
+	/* 0: outside the overlay. */
+	__u32 vni;
+	__u32 generation;
+	__be16 port;
+	__u16 weight;
+	__u16 flags;
+	__u16 pad;
+};
+
+enum abi_flow_kind {
+	/* Client to balanced address: what was chosen. */
+	ABI_FLOW_FORWARD = 1,
+	/* Backend to client: the source is the VIP again. */
+	ABI_FLOW_VIP,
+	/* Backend to client: the source is the published address again, and
+	 * the packet leaves by the node it came in. */
+	ABI_FLOW_MESH,
+	/* A pod that reached itself: both addresses change back. */
+	ABI_FLOW_HAIRPIN,
+	/* Answers of an internal network's pod to a node that asked. */
+	ABI_FLOW_PASS,
+};
+
+/* side: forward flows never meet reverse ones. */
+#define ABI_SIDE_FORWARD 0
+#define ABI_SIDE_REVERSE 1
+
+struct abi_flow_key {
+	struct abi_addr src;
+	struct abi_addr dst;
+	__be16 sport;
+	__be16 dport;
+	__u8 proto;
+	__u8 side;
+	__u8 pad[2];
+};
+
+struct abi_flow {
+	/* Forward: the backend. Reverse: the address that the client knows. */
+	struct abi_addr addr;
+	/* Forward: the backend's VTEP. Mesh: that of the node of entry. */
+	struct abi_addr vtep;
+	__u32 vni;
+	__u32 backend;
+	__u32 generation;
+	__be16 port;
+	__u8 kind;
+	/* Forward: the backend's ABI_BACKEND_LOCAL. */
+	__u8 flags;
+};
+
+/* Whose sockets are translated; vni 0 says who the namespace is. */
+#define ABI_SOCKET_HOST 1u
+#define ABI_SOCKET_POD 2u
+
+struct abi_socket_key {
+	__u64 cookie;
+	__u32 vni;
+	__u32 pad;
+};
+
+/* What a socket believes it talks to, for getpeername() and recvmsg(). */
+struct abi_peer_key {
+	__u64 cookie;
+	struct abi_addr addr;
+	__be16 port;
+	__u8 pad[6];
+};
+
+struct abi_peer {
+	struct abi_addr addr;
+	__be16 port;
+	__u8 pad[2];
+};
+
+/* Set by the loader before the programs are loaded. */
+struct abi_config {
+	struct abi_addr vtep;
+	__u32 tunnel_ifindex;
+	__u8 tunnel_mac[6];
+	__be16 vxlan_port;
+};
+
+/* Why a packet was dropped: enumerator, name, meaning. */
+#define ABI_DROPS(X)                                                           \
+	X(RUNT, "runt", "shorter than its headers say")                        \
+	X(NO_POD, "no_pod", "from an interface that is no pod's (yet)")        \
+	X(SPOOF_MAC, "spoof_mac", "source MAC is not the pod's")               \
+	X(SPOOF_IP, "spoof_ip", "source address is not the pod's")             \
+	X(SPOOF_ARP, "spoof_arp", "ARP sender is not the pod")                 \
+	X(ARP, "arp", "ARP that needs no answer")                              \
+	X(ETHERTYPE, "ethertype", "neither IPv4 nor ARP, or VLAN-tagged")      \
+	X(IPV6, "ipv6", "IPv6, which pods do not have")                        \
+	X(DHCP_SERVER, "dhcp_server", "a pod answers as DHCP server")          \
+	X(MULTICAST, "multicast", "multicast, broadcast or loopback address")  \
+	X(VXLAN_FROM_POD, "vxlan_from_pod", "tunnel packet made by a pod")     \
+	X(STORE_GUARD, "store_guard", "a pod reaches for the store")           \
+	X(ISOLATION, "isolation", "address of another network")                \
+	X(INTERNAL, "internal", "internal networks have no way out")           \
+	X(FRAGMENTS, "fragments", "fragment to a balanced address")            \
+	X(NO_ROUTE, "no_route", "address that no pod and no node has")         \
+	X(NO_FRONTEND, "no_frontend", "VIP or port that is not balanced")      \
+	X(NO_BACKEND, "no_backend", "no backend that can be reached here")     \
+	X(NOT_MEMBER, "not_member", "tunnel packet from an unknown node")      \
+	X(UNKNOWN_VNI, "unknown_vni", "tunnel packet of an unknown network")   \
+	X(SPOOF_OVERLAY, "spoof_overlay", "inner source is not the sender's")  \
+	X(NO_WAY_OUT, "no_way_out", "no route or neighbour to the client")     \
+	X(KERNEL, "kernel", "the kernel refused to change the packet")
+
+enum abi_drop {
+	ABI_DROP_NONE,
+#define X(id, name, meaning) ABI_DROP_##id,
+	ABI_DROPS(X)
+#undef X
+		ABI_DROP_MAX
+};
+
+_Static_assert(sizeof(struct abi_addr) == 16, "abi_addr");
+_Static_assert(sizeof(struct abi_pod) == 40, "abi_pod");
+_Static_assert(sizeof(struct abi_endpoint_key) == 20, "abi_endpoint_key");
+_Static_assert(sizeof(struct abi_endpoint) == 24, "abi_endpoint");
+_Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
+_Static_assert(sizeof(struct abi_route) == 24, "abi_route");
+_Static_assert(sizeof(struct abi_net) == 4, "abi_net");
+_Static_assert(sizeof(struct abi_guard_key) == 20, "abi_guard_key");
+_Static_assert(sizeof(struct abi_frontend_key) == 20, "abi_frontend_key");
+_Static_assert(sizeof(struct abi_frontend) == 24, "abi_frontend");
+_Static_assert(sizeof(struct abi_run) == 64, "abi_run");
+_Static_assert(sizeof(struct abi_backend) == 48, "abi_backend");
+_Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
+_Static_assert(sizeof(struct abi_flow) == 48, "abi_flow");
+_Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
+_Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
+_Static_assert(sizeof(struct abi_peer) == 20, "abi_peer");
+_Static_assert(sizeof(struct abi_config) == 28, "abi_config");
