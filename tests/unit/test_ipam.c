@@ -111,8 +111,8 @@ static void test_static_addresses(void **state)
 		const char *want;
 		enum api_error code;
 	} rows[] = {
-		{ "10.5.0.7", API_OK },	      { "10.5.0.200", API_OK },
-		{ "10.5.0.0", API_INVALID },  { "10.5.0.1", API_INVALID },
+		{ "10.5.0.7", API_OK },	       { "10.5.0.200", API_OK },
+		{ "10.5.0.0", API_INVALID },   { "10.5.0.1", API_INVALID },
 		{ "10.5.0.255", API_INVALID }, { "10.6.0.7", API_INVALID },
 		{ "10.5.0.7", API_CONFLICT },
 	};
@@ -291,17 +291,19 @@ static void test_subnets_do_not_overlap(void **state)
 	assert_int_equal(ipam_pick_subnet(m, 96 + 16, &p, &r), 0);
 	assert_string_equal(prefix_str(&p, buf), "10.64.0.0/16");
 	/* A route of any node moves it on. */
-	model_apply(m, "c/nodes/n2",
-		    "{\"vtep\":\"192.0.2.2\",\"incarnation\":1,"
-		    "\"addresses\":[\"192.0.2.2\"],\"routes\":[\"10.64.7.0/24\"]}",
-		    3, NULL);
+	model_apply(
+		m, "c/nodes/n2",
+		"{\"vtep\":\"192.0.2.2\",\"incarnation\":1,"
+		"\"addresses\":[\"192.0.2.2\"],\"routes\":[\"10.64.7.0/24\"]}",
+		3, NULL);
 	assert_int_equal(ipam_pick_subnet(m, 96 + 16, &p, &r), 0);
 	assert_string_equal(prefix_str(&p, buf), "10.65.0.0/16");
 	/* One over the whole pool leaves none. */
-	model_apply(m, "c/nodes/n2",
-		    "{\"vtep\":\"192.0.2.2\",\"incarnation\":1,"
-		    "\"addresses\":[\"192.0.2.2\"],\"routes\":[\"10.0.0.0/8\"]}",
-		    4, NULL);
+	model_apply(
+		m, "c/nodes/n2",
+		"{\"vtep\":\"192.0.2.2\",\"incarnation\":1,"
+		"\"addresses\":[\"192.0.2.2\"],\"routes\":[\"10.0.0.0/8\"]}",
+		4, NULL);
 	assert_int_equal(ipam_pick_subnet(m, 96 + 16, &p, &r), -EINVAL);
 	assert_int_equal(r.code, API_EXHAUSTED);
 	assert_int_equal(prefix_parse("10.5.0.128/25", &p), 0);
@@ -323,8 +325,7 @@ static void test_vips(void **state)
 	assert_int_equal(ipam_pick_vip(net, &want, &a, &r), -EINVAL);
 	assert_int_equal(r.code, API_INVALID);
 	while (ipam_pick_vip(net, &none, &a, &r) == 0) {
-		snprintf(key, sizeof(key), "n/blue/s/vips/%s",
-			 ip_str(&a, buf));
+		snprintf(key, sizeof(key), "n/blue/s/vips/%s", ip_str(&a, buf));
 		model_apply(m, key, "{\"service\":\"web\"}", 10 + given, NULL);
 		given++;
 	}

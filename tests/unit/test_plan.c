@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Model to wants: what three nodes' keys mean for the balancer of one. */
+#include <netinet/in.h>
+
+#include "cm.h"
+#include "json.h"
+#include "network.h"
+#include "plan.h"
+#include "pod.h"
+
+static struct model *make(void)
+{
+	static const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "c/nodes/n2", "{\"vtep\":\"192.0.2.2\",\"incarnation\":2,"
+				"\"addresses\":[\"192.0.2.2\"]}" },
+		{ "c/nodes/n3", "{\"vtep\":\"192.0.2.3\",\"incarnation\":3,"
+				"\"addresses\":[\"192.0.2.3\"]}" },
+		{ "c/alive/n2", "{\"incarnation\":2}" },
+		{ "c/alive/n3", "{\"incarnation\":3}" },
+		{ "c/nets/blue",
+		  "{\"vni\":4096,\"subnets\":[\"10.5.0.0/"
+		  "24\"],\"vips\":[\"10.80.0.0/22\"],\"labels\":{}}" },
+		{ "n/blue/e/blocks/10.5.0.0/28",
+		  "{\"node\":\"n1\",\"own\":8,\"lent\":[{\"ip\":\"10.5.0.15\","
+		  "\"node\":\"n3\"}]}" },
+		{ "n/blue/e/blocks/10.5.0.16/28",
+		  "{\"node\":\"n2\",\"own\":8,\"lent\":[]}" },
+		{ "n/blue/e/pods/n2/aa",
+		  "{\"pod\":\"Web-2\",\"ip\":\"10.5.0.16\",\"labels\":{},"
+		  "\"aliases\":[\"cache\"]}" },
+		{ "n/blue/e/pods/n3/bb",
+		  "{\"pod\":\"web-3\",\"ip\":\"10.5.0.15\",\"labels\":{},"
+		  "\"aliases\":[\"cache\"]}" },
+		{ "n/blue/s/up/n2", "{\"services\":{\"web\":[{\"id\":\"aa\","
+				    "\"ip\":\"10.5.0.16\",\"weight\":1}]}}" },
+		{ "n/blue/s/up/n3", "{\"services\":{\"web\":[{\"id\":\"bb\","
+				    "\"ip\":\"10.5.0.15\",\"weight\":1}]}}" },
+		{ "n/blue/s/services/web",
+		  "{\"vip\":\"10.80.0.1\",\"mode\":\"vip\",\"selector\":{"
+		  "\"app\":\"web\"},"
+		  "\"ports\":[{\"port\":80,\"target\":8080,\"protocol\":"
+		  "\"tcp\"}],"
+		  "\"published\":[{\"published\":9000,\"target\":8080,"
+		  "\"protocol\":\"tcp\"}],"
+		  "\"backends\":[\"198.51.100.7:99\"]}" },
+	};
+	struct model *m = model_new("n1");
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		model_apply(m, rows[i].key, rows[i].value, (int64_t)i + 1,
+			    NULL);
+	return m;
+}
+
+static void test_routes_lead_to_owners_and_borrowers(void **state)
+{
+	struct model *m = make();
+	size_t len;
+	struct want_route *r = plan_routes(m, model_net(m, "blue"), &len);
+	char dst[PREFIX_STRLEN], vtep[IP_STRLEN];
+
+	(void)state;
+	/* Not our own block; the lent address is the longer prefix. */
+	assert_int_equal(len, 2);
+	assert_string_equal(prefix_str(&r[0].dst, dst), "10.5.0.15/32");
+	assert_string_equal(ip_str(&r[0].vtep, vtep), "192.0.2.3");
+	assert_string_equal(prefix_str(&r[1].dst, dst), "10.5.0.16/28");
+	assert_string_equal(ip_str(&r[1].vtep, vtep), "192.0.2.2");
+	free(r);
+	model_free(m);
+}
+
+static void test_frontends(void **state)
+{
+	static const struct {
+		bool vip;
+		uint16_t port, target;
+		uint8_t proto;
+	} want[] = {
+		{ true, 80, 8080, IPPROTO_TCP },
+		/* The published target, as with Docker. */
+		{ true, 8080, 8080, IPPROTO_TCP },
+		{ false, 9000, 8080, IPPROTO_TCP },
+		{ true, 0, 0, IPPROTO_ICMP },
+	};
+	struct model *m = make();
+	struct net *net = model_net(m, "blue");
+	struct want_frontend fe[8];
+	uint16_t target[8];
+	size_t len =
+		plan_frontends(net, net_service(net, "web"), fe, target, 8);
+
+	(void)state;
+	assert_int_equal(len, ARRAY_LEN(want));
+	for (size_t i = 0; i < len; i++) {
+		assert_int_equal(ip_is_none(&fe[i].addr), !want[i].vip);
+		assert_int_equal(fe[i].port, want[i].port);
+		assert_int_equal(fe[i].proto, want[i].proto);
+		assert_int_equal(target[i], want[i].target);
+		assert_int_equal(fe[i].vni, 4096);
+	}
+	model_free(m);
+}
+
+static size_t backends(struct model *m, bool published)
+{
+	struct net *net = model_net(m, "blue");
+	struct want_frontend fe = { .vni = 4096,
+				    .port = 80,
+				    .proto = IPPROTO_TCP };
+	struct want_backend *b;
+	size_t len;
+
+	if (!published)
+		fe.addr = ip_from_v4(0x0a500001);
+	b = plan_backends(m, net, net_service(net, "web"), &fe, 8080, &len);
+	for (size_t i = 0; i < len; i++) {
+		/* Outside: its own port and no overlay. */
+		assert_int_equal(b[i].port, b[i].vni ? 8080 : 99);
+		assert_int_equal(ip_is_none(&b[i].vtep), !b[i].vni);
+	}
+	free(b);
+	return len;
+}
+
+static void test_backends_follow_leases(void **state)
+{
+	struct model *m = make();
+
+	(void)state;
+	assert_int_equal(backends(m, false), 3);
+	/* A published port leaves out what is not in the overlay. */
+	assert_int_equal(backends(m, true), 2);
+	model_apply(m, "c/alive/n2", NULL, 50, NULL);
+	assert_int_equal(backends(m, true), 1);
+	model_apply(m, "c/alive/n2", "{\"incarnation\":2}", 51, NULL);
+	assert_int_equal(backends(m, true), 2);
+	model_apply(m, "n/blue/s/up/n3", NULL, 52, NULL);
+	assert_int_equal(backends(m, true), 1);
+	model_free(m);
+}
+
+static uint32_t addrs_of(struct model *m, const char *name)
+{
+	struct pod_name *pn = net_name_of(model_net(m, "blue"), name);
+	uint32_t len;
+	struct ip_addr *a = plan_pod_addrs(m, pn, &len);
+
+	free(a);
+	return len;
+}
+
+static void test_pod_names(void **state)
+{
+	struct model *m = make();
+
+	(void)state;
+	assert_int_equal(addrs_of(m, "WEB-2"), 1);
+	assert_int_equal(addrs_of(m, "cache"), 2);
+	assert_int_equal(addrs_of(m, "nobody"), 0);
+	/* A dead node's pods are not answered with. */
+	model_apply(m, "c/alive/n3", NULL, 60, NULL);
+	assert_int_equal(addrs_of(m, "cache"), 1);
+	model_apply(m, "n/blue/e/pods/n2/aa", NULL, 61, NULL);
+	assert_int_equal(addrs_of(m, "cache"), 0);
+	assert_null(net_name_of(model_net(m, "blue"), "web-2"));
+	model_free(m);
+}
+
+/* Marks as they come, "3 blue/web" each. */
+struct seen {
+	char text[64][80];
+	size_t len;
+};
+
+static void note(void *arg, enum mark_kind kind, const char *net,
+		 const char *name)
+{
+	struct seen *seen = arg;
+
+	assert_true(seen->len < 64);
+	snprintf(seen->text[seen->len++], 80, "%d %s/%s", kind, net, name);
+}
+
+static bool has(const struct seen *seen, enum mark_kind kind, const char *what)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "%d %s", kind, what);
+	for (size_t i = 0; i < seen->len; i++)
+		if (str_eq(seen->text[i], text))
+			return true;
+	return false;
+}
+
+static void test_marks(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		enum mark_kind kind;
+		const char *what;
+	} rows[] = {
+		{ "n/blue/s/up/n2", "{\"services\":{}}", MARK_SERVICE,
+		  "blue/web" },
+		{ "n/blue/s/services/db",
+		  "{\"mode\":\"dnsrr\",\"selector\":{}}", MARK_SERVICE,
+		  "blue/db" },
+		{ "n/blue/e/blocks/10.5.0.16/28", NULL, MARK_NET, "blue/" },
+		{ "n/blue/e/pods/n2/aa", NULL, MARK_NAME, "blue/cache" },
+		{ "c/nodes/n2", NULL, MARK_NODE, "/n2" },
+		{ "c/alive/n3", NULL, MARK_SERVICE, "blue/web" },
+		{ "c/nets/blue", NULL, MARK_NET, "blue/" },
+	};
+	struct model *m = make();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct seen seen = { 0 };
+		struct model_marks marks = { &seen, note };
+
+		model_apply(m, rows[i].key, rows[i].value, 100 + (int64_t)i,
+			    &marks);
+		assert_true(has(&seen, rows[i].kind, rows[i].what));
+	}
+	model_free(m);
+}
+
+/* What does not parse leaves what was known; other keys go on. */
+static void test_garbage_is_skipped(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "c/nets/blue", "{\"vni\":-1}" },
+		{ "c/nets/blue", "not json" },
+		{ "c/nets/blue", "[]" },
+		{ "c/nets/blue", "{\"vni\":4096,\"vni\":4097}" },
+		{ "n/blue/s/services/web", "{\"vip\":7}" },
+		{ "n/blue/e/blocks/10.5.0.16/28", "{\"own\":99}" },
+		{ "n/blue/e/blocks/nonsense", "{\"node\":\"n2\",\"own\":1}" },
+		{ "n/blue/e/pods/n2/aa",
+		  "{\"pod\":\"../x\",\"ip\":\"1.2.3.4\"}" },
+		{ "c/nodes/n2", "{\"vtep\":\"x\"}" },
+		{ "c/ports/tcp/9-1",
+		  "{\"network\":\"blue\",\"service\":\"web\"}" },
+		{ "foreign/key", "{}" },
+		{ "n//s/services/x", "{}" },
+		{ "", "{}" },
+	};
+	struct model *m = make();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		model_apply(m, rows[i].key, rows[i].value, 200, NULL);
+	assert_int_equal(model_net(m, "blue")->vni, 4096);
+	assert_int_equal(backends(m, false), 3);
+	assert_int_equal(addrs_of(m, "cache"), 2);
+	assert_null(m->ports);
+	model_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routes_lead_to_owners_and_borrowers),
+		cmocka_unit_test(test_frontends),
+		cmocka_unit_test(test_backends_follow_leases),
+		cmocka_unit_test(test_pod_names),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_garbage_is_skipped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
