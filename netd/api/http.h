@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http - the listener of the API: HTTP on a Unix socket, on the libev loop.
+ *
+ * The handler gets requests whose operation and arguments have passed
+ * api_ops[]; everything else has been refused before. It answers each exactly
+ * once, at once or from a later turn of the loop. A reply is
+ * {"code", "message", "hint", "field"} when it is an error, the object or the
+ * array that was asked for when not. Who asks is who connected (SO_PEERCRED).
+ *
+ * A request that comes too slowly, is too large or is one too many costs its
+ * sender the connection, never the loop. Loop thread only. Failures: -errno.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "netd/api.h"
+
+struct ev_loop;
+struct http;
+
+/* Connections; the last ones are for root, who is to repair what is wrong. */
+#define HTTP_CONNECTIONS_MAX 256
+#define HTTP_CONNECTIONS_ROOT 16
+
+/* A sender that is not done after this has its connection closed. */
+#define HTTP_SILENCE_S 10
+
+struct http_request {
+	enum api_op op;
+	/* Arguments of the path and of the body, checked. The request's. */
+	json_t *args;
+	pid_t peer_pid;
+	uid_t peer_uid;
+	gid_t peer_gid;
+};
+
+typedef void http_handler(void *arg, struct http_request *req);
+typedef void http_gone_fn(void *arg);
+
+/*
+ * Makes the listening socket at path, 0660 with the group, 0600 when the
+ * group is NULL or does not exist. A socket that nobody listens on is
+ * replaced; whatever else stands there is refused: a symlink (-ELOOP), no
+ * socket (-EEXIST), another user's (-EPERM), a live daemon's (-EADDRINUSE).
+ * A failure fills error. Returns the descriptor.
+ */
+int http_listen(const char *path, const char *group, char *error, size_t size);
+
+/*
+ * Serves a listening Unix socket, made by http_listen() or handed over by the
+ * service manager. The descriptor is taken, also on failure.
+ */
+int http_open(struct ev_loop *loop, int fd, http_handler *handler, void *arg,
+	      struct http **ret);
+
+/*
+ * Ends all connections; requests that wait for their answer are gone, as if
+ * their clients had left. The socket's path stays. NULL is fine.
+ */
+void http_close(struct http *http);
+
+/* Connections that are open now. */
+unsigned int http_connections(const struct http *http);
+
+/*
+ * Calls fn once if the client leaves before the reply; the request must not
+ * be touched from then on. Without it a reply to nobody is dropped.
+ */
+void http_on_gone(struct http_request *req, http_gone_fn *fn, void *arg);
+
+/* Answers; body is taken, NULL is an empty answer. The request is then over. */
+void http_reply(struct http_request *req, int status, json_t *body);
+
+/* Texts may be NULL. */
+void http_reply_error(struct http_request *req, enum api_error error,
+		      const char *field, const char *message, const char *hint);
