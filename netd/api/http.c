@@ -36,6 +36,8 @@
 /* Connections accepted in one turn of the loop. */
 #define ACCEPT_BURST 32
 
+#define MHD_NEVER ((MHD_UNSIGNED_LONG_LONG)-1)
+
 struct http {
 	struct ev_loop *loop;
 	struct MHD_Daemon *mhd;
@@ -47,6 +49,8 @@ struct http {
 	ev_io mhd_io;
 	ev_timer mhd_timer;
 	unsigned int connections;
+	/* A connection was resumed since the library last ran. */
+	bool resumed;
 	struct request *waiting;
 };
 
@@ -86,16 +90,26 @@ static struct request *request_of(struct http_request *pub)
 
 /* ---- the library on the loop ---- */
 
+static void http_pump_in(struct http *http, MHD_UNSIGNED_LONG_LONG ms)
+{
+	ev_timer_stop(http->loop, &http->mhd_timer);
+	if (ms == MHD_NEVER)
+		return;
+	ev_timer_set(&http->mhd_timer, (double)ms / 1000.0, 0.);
+	ev_timer_start(http->loop, &http->mhd_timer);
+}
+
 static void http_pump(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	http->resumed = false;
 	MHD_run(http->mhd);
-	ev_timer_stop(http->loop, &http->mhd_timer);
-	if (MHD_get_timeout(http->mhd, &ms) != MHD_YES)
-		return;
-	ev_timer_set(&http->mhd_timer, (double)ms / 1000.0, 0.);
-	ev_timer_start(http->loop, &http->mhd_timer);
+	if (http->resumed)
+		ms = 0;
+	else if (MHD_get_timeout(http->mhd, &ms) != MHD_YES)
+		ms = MHD_NEVER;
+	http_pump_in(http, ms);
 }
 
 static void on_mhd_io(struct ev_loop *loop, ev_io *w, int events)
@@ -120,10 +134,16 @@ static void request_unwatch(struct request *r)
 
 static void request_resume(struct request *r)
 {
+	struct http *http = r->peer->http;
+
 	request_unwatch(r);
 	r->suspended = false;
-	DL_DELETE(r->peer->http->waiting, r);
+	DL_DELETE(http->waiting, r);
 	MHD_resume_connection(r->connection);
+	/* Without threads nothing wakes the library (0.9.75). Not from here:
+	 * it may be the one that called. */
+	http->resumed = true;
+	http_pump_in(http, 0);
 }
 
 /*
