@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netd - the daemon: opens the rooms in the order in which they lean on each
+ * other, runs the loop, closes them in reverse.
+ *
+ * What it leaves when it ends, by whatever way, is a kernel that goes on
+ * forwarding and a DNS server that goes on answering; --cleanup is the only
+ * thing that takes them away.
+ */
+#include <dirent.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <systemd/sd-daemon.h>
+
+#include "config.h"
+#include "http.h"
+#include "json.h"
+#include "model.h"
+#include "netd/dns.h"
+#include "netd/ebpf.h"
+#include "netd/log.h"
+#include "netd/util.h"
+#include "netns.h"
+#include "nl.h"
+#include "ops.h"
+#include "overlay.h"
+#include "reconcile.h"
+#include "store.h"
+
+/* Addresses of the store's endpoints. */
+#define GUARDS_MAX 32
+
+struct netd {
+	struct config cfg;
+	struct ev_loop *loop;
+	struct ev_signal term, interrupt;
+	int lock;
+	struct nl *nl;
+	struct overlay *overlay;
+	struct ebpf *bpf;
+	struct dns *dns;
+	struct model *model;
+	struct store *store;
+	struct reconcile *reconcile;
+	struct ops *ops;
+	struct http *http;
+	int http_fd;
+	struct ip_addr vtep;
+	struct want_guard guards[GUARDS_MAX];
+	size_t guards_len;
+};
+
+static int fail(int err, const char *what, const char *detail)
+{
+	log_err("netd: %s: %s%s%s", what, strerror(-err), *detail ? ": " : "",
+		detail);
+	return err;
+}
+
+static int make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) && errno != EEXIST)
+		return fail(-errno, path, "cannot make the folder");
+	return 0;
+}
+
+/* What others could write to, or read secrets from, is not ours to trust. */
+static int check_private(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return fail(-errno, path, "cannot look at the folder");
+	if (st.st_uid != geteuid() || (st.st_mode & 022))
+		return fail(
+			-EPERM, path,
+			"others may write here; chmod go-w it, owned by root");
+	return 0;
+}
+
+static int make_dirs(const struct config *cfg)
+{
+	const struct {
+		const char *path;
+		mode_t mode;
+	} dirs[] = {
+		{ cfg->run_dir, 0755 }, { cfg->state_dir, 0700 },
+		{ cfg->ns_dir, 0755 },	{ cfg->resolv_dir, 0755 },
+		{ cfg->dns_dir, 0700 },
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_LEN(dirs); i++) {
+		err = make_dir(dirs[i].path, dirs[i].mode);
+		if (!err)
+			err = check_private(dirs[i].path);
+	}
+	return err;
+}
+
+/* The pid file is the lock: one netd per root. */
+static int take_lock(struct netd *d)
+{
+	char pid[32] = "";
+	int fd = open(d->cfg.pid_file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return fail(-errno, d->cfg.pid_file, "cannot open");
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (read(fd, pid, sizeof(pid) - 1) < 0)
+			pid[0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		log_err("netd: another netd (pid %s) runs on %s; stop it, or "
+			"choose another --root",
+			pid, d->cfg.run_dir);
+		close(fd);
+		return -EBUSY;
+	}
+	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) < 0) {
+		close(fd);
+		return fail(-EIO, d->cfg.pid_file, "cannot write");
+	}
+	d->lock = fd;
+	return 0;
+}
+
+/* A bpffs where the pins go; ROOT/bpf is a mount of its own. */
+static int mount_bpffs(const struct config *cfg)
+{
+	AUTO(str_freep) char *parent = xstrdup(cfg->pin_dir);
+	char *slash = strrchr(parent, '/');
+	struct statfs fs;
+
+	/* The default is a folder in the bpffs that systemd mounts. */
+	if (str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
+		*slash = '\0';
+	else if (mkdir(cfg->pin_dir, 0700) && errno != EEXIST)
+		return fail(-errno, cfg->pin_dir, "cannot make the folder");
+	else
+		*slash = '/';
+	if (!statfs(parent, &fs) && (uint32_t)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (mount("bpf", parent, "bpf", 0, "mode=0700"))
+		return fail(-errno, parent, "cannot mount a bpffs");
+	return 0;
+}
+
+/* The address the default route leaves from; nothing is sent. */
+static int auto_address(struct ip_addr *ret)
+{
+	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* TEST-NET-3 (RFC 5737): routed like everything unknown. */
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(9),
+				  .sin_addr = { htonl(0xcb007101) } };
+	socklen_t len = sizeof(sa);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len))
+		return -EADDRNOTAVAIL;
+	*ret = ip_from_be32(sa.sin_addr.s_addr);
+	return 0;
+}
+
+static int find_address(struct netd *d)
+{
+	if (!ip_is_none(&d->cfg.node_address)) {
+		d->vtep = d->cfg.node_address;
+		return 0;
+	}
+	if (auto_address(&d->vtep)) {
+		log_err("netd: this node has no default route to take its "
+			"address from; give --address IP");
+		return -EADDRNOTAVAIL;
+	}
+	log_info("netd: the node's address is the default route's source");
+	return 0;
+}
+
+/* "http://HOST:PORT" as addresses that pods are kept from. */
+static void add_guards(struct netd *d, const char *endpoint)
+{
+	const char *host = strstr(endpoint, "://");
+	const char *colon;
+	char name[256];
+	struct addrinfo hints = { .ai_family = AF_INET,
+				  .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL, *ai;
+
+	host = host ? host + 3 : endpoint;
+	colon = strrchr(host, ':');
+	if (!colon ||
+	    str_format(name, sizeof(name), "%.*s", (int)(colon - host), host))
+		return;
+	if (getaddrinfo(name, colon + 1, &hints, &list))
+		return;
+	for (ai = list; ai && d->guards_len < GUARDS_MAX; ai = ai->ai_next) {
+		const struct sockaddr_in *sa = (const void *)ai->ai_addr;
+
+		d->guards[d->guards_len++] = (struct want_guard){
+			.addr = ip_from_be32(sa->sin_addr.s_addr),
+			.port = ntohs(sa->sin_port),
+		};
+	}
+	freeaddrinfo(list);
+}
+
+static int open_kernel(struct netd *d)
+{
+	struct overlay_config overlay = {
+		.vtep = d->vtep,
+		.port = d->cfg.vxlan_port,
+		.mtu = d->cfg.mtu,
+		.pools = d->cfg.pools,
+		.pools_len = d->cfg.pools_len,
+		.uplinks = (const char *const *)d->cfg.uplinks,
+		.uplinks_len = d->cfg.uplinks_len,
+		.ns_dir = d->cfg.ns_dir,
+	};
+	struct ebpf_config bpf = {
+		.pin_dir = d->cfg.pin_dir,
+		.vxlan_port = d->cfg.vxlan_port,
+		.vtep = d->vtep,
+	};
+	struct overlay_tunnel tunnel;
+	int err = nl_open(&d->nl);
+
+	if (err)
+		return fail(err, "netlink", "is netd root?");
+	err = overlay_open(d->nl, &overlay, &d->overlay);
+	if (err)
+		return fail(err, "the tunnel device",
+			    overlay_error(d->overlay));
+	tunnel = overlay_tunnel(d->overlay);
+	bpf.tunnel_ifindex = tunnel.ifindex;
+	bpf.tunnel_mac = tunnel.mac;
+	err = ebpf_open(&bpf, &d->bpf);
+	if (err)
+		return fail(err, "the data path", ebpf_error(d->bpf));
+	overlay_set_ebpf(d->overlay, d->bpf);
+	return 0;
+}
+
+static void dns_program(char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash &&
+	    !str_format(slash, size - (size_t)(slash - path), "/netd-dns") &&
+	    access(path, X_OK) == 0)
+		return;
+	str_copy(path, size, NETD_LIBEXECDIR "/netd-dns");
+}
+
+static int open_dns(struct netd *d)
+{
+	char program[4096];
+	struct dns_config dns = {
+		.run_dir = d->cfg.dns_dir,
+		.program = program,
+		.domain = d->cfg.domain,
+		.upstreams = d->cfg.upstreams,
+		.upstreams_len = d->cfg.upstreams_len,
+		.user = d->cfg.dns_user,
+	};
+	int err;
+
+	dns_program(program, sizeof(program));
+	err = dns_open(d->loop, &dns, &d->dns);
+	return err ? fail(err, "the DNS server", program) : 0;
+}
+
+static void make_model(struct netd *d)
+{
+	struct model *m = model_new(d->cfg.node_name);
+
+	memcpy(m->ipam.pools, d->cfg.pools, sizeof(m->ipam.pools));
+	m->ipam.pools_len = d->cfg.pools_len;
+	m->ipam.network_len = (uint8_t)(96 + d->cfg.network_prefix);
+	m->ipam.vips_len = 96 + 22;
+	m->ipam.vip_pool = d->cfg.vip_pool;
+	str_copy(m->domain, sizeof(m->domain), d->cfg.domain);
+	d->model = m;
+}
+
+/* The state file's own number: another life of this node has another. */
+static void read_incarnation(void *arg, const char *key, const char *value)
+{
+	struct model *m = arg;
+
+	(void)key;
+	m->incarnation = strtoull(value, NULL, 10);
+}
+
+static int make_incarnation(struct netd *d)
+{
+	char text[32];
+	uint64_t n;
+	int err;
+
+	err = store_journal_each(d->store, "node/incarnation", read_incarnation,
+				 d->model);
+	if (err || d->model->incarnation)
+		return err;
+	if (getrandom(&n, sizeof(n), 0) != sizeof(n))
+		return -EIO;
+	/* JSON numbers are exact up to 2^53 (RFC 8259, 6). */
+	d->model->incarnation = (n >> 11) | 1;
+	snprintf(text, sizeof(text), "%llu",
+		 (unsigned long long)d->model->incarnation);
+	return store_journal_put(d->store, "node/incarnation", text);
+}
+
+static int open_store(struct netd *d)
+{
+	struct store_hooks hooks = reconcile_store_hooks(d->reconcile);
+	struct store_config store = {
+		.path = d->cfg.db_file,
+		.endpoints = (const char *const *)d->cfg.endpoints,
+		.endpoints_len = d->cfg.endpoints_len,
+		.prefix = d->cfg.prefix,
+		.lease_ttl_s = d->cfg.lease_ttl_s,
+		.ca = d->cfg.tls_ca,
+		.cert = d->cfg.tls_cert,
+		.key = d->cfg.tls_key,
+		.adopt = d->cfg.adopt_store,
+	};
+	int err = store_open(d->loop, &store, &hooks, &d->store);
+
+	if (err == -EUCLEAN)
+		return fail(err, d->cfg.db_file,
+			    "the file is damaged; restore it, or move it away "
+			    "and netd reads the store anew");
+	if (err)
+		return fail(err, d->cfg.db_file, "cannot open the state file");
+	err = make_incarnation(d);
+	if (!err)
+		err = reconcile_load(d->reconcile, d->store);
+	if (!err)
+		err = store_start(d->store);
+	return err ? fail(err, d->cfg.db_file, "cannot read the state") : 0;
+}
+
+static void drop_add(void *arg, const char *reason, const char *meaning,
+		     uint64_t packets)
+{
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:I}", "reason",
+					     reason, "meaning", meaning,
+					     "packets", (json_int_t)packets));
+}
+
+static json_t *drops(void *arg)
+{
+	json_t *list = json_array();
+
+	ebpf_drops_each(arg, drop_add, list);
+	return list;
+}
+
+static int server_pid(void *arg)
+{
+	return dns_pid(arg);
+}
+
+/* systemd's socket if it gave us one, else our own. */
+static int open_socket(struct netd *d)
+{
+	char error[256] = "";
+	int n = sd_listen_fds(1);
+
+	d->http_fd = n > 0 ? SD_LISTEN_FDS_START
+			   : http_listen(d->cfg.socket, d->cfg.group, error,
+					 sizeof(error));
+	return d->http_fd < 0 ? fail(d->http_fd, d->cfg.socket, error) : 0;
+}
+
+static int open_api(struct netd *d)
+{
+	struct ops_config ops = {
+		.loop = d->loop,
+		.model = d->model,
+		.store = d->store,
+		.reconcile = d->reconcile,
+		.drops = drops,
+		.drops_arg = d->bpf,
+		.dns_pid = server_pid,
+		.dns_arg = d->dns,
+	};
+	int err = ops_new(&ops, &d->ops);
+
+	if (!err)
+		err = http_open(d->loop, take_fd(d->http_fd), ops_handle,
+				d->ops, &d->http);
+	return err ? fail(err, "the API", d->cfg.socket) : 0;
+}
+
+static void ready(void *arg)
+{
+	struct netd *d = arg;
+
+	ops_make_defaults(d->ops);
+	sd_notify(0, "READY=1");
+	log_info("netd: ready node=%s socket=%s", d->cfg.node_name,
+		 d->cfg.socket);
+}
+
+static int open_rooms(struct netd *d)
+{
+	struct reconcile_config rc = { .loop = d->loop };
+	int err;
+
+	for (size_t i = 0; i < d->cfg.endpoints_len; i++)
+		add_guards(d, d->cfg.endpoints[i]);
+	err = find_address(d);
+	if (!err)
+		err = mount_bpffs(&d->cfg);
+	if (!err)
+		err = open_socket(d);
+	if (!err)
+		err = open_kernel(d);
+	if (!err)
+		err = open_dns(d);
+	if (err)
+		return err;
+	make_model(d);
+	rc.model = d->model;
+	rc.nl = d->nl;
+	rc.overlay = d->overlay;
+	rc.bpf = d->bpf;
+	rc.dns = d->dns;
+	rc.ns_dir = d->cfg.ns_dir;
+	rc.resolv_dir = d->cfg.resolv_dir;
+	rc.vtep = d->vtep;
+	rc.guards = d->guards;
+	rc.guards_len = d->guards_len;
+	err = reconcile_new(&rc, &d->reconcile);
+	if (!err)
+		err = open_store(d);
+	if (!err)
+		err = open_api(d);
+	if (!err)
+		reconcile_on_ready(d->reconcile, ready, d);
+	return err;
+}
+
+static void close_rooms(struct netd *d)
+{
+	http_close(d->http);
+	reconcile_free(d->reconcile);
+	store_close(d->store);
+	ops_free(d->ops);
+	model_free(d->model);
+	dns_close(d->dns);
+	overlay_close(d->overlay);
+	ebpf_close(d->bpf);
+	nl_close(d->nl);
+	if (d->http_fd >= 0)
+		close(d->http_fd);
+}
+
+static void stop_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	(void)w;
+	(void)revents;
+	log_info("netd: stopping; packets and names go on");
+	sd_notify(0, "STOPPING=1");
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static int run(struct netd *d)
+{
+	int err;
+
+	d->loop = ev_default_loop(EVFLAG_AUTO);
+	ev_signal_init(&d->term, stop_cb, SIGTERM);
+	ev_signal_init(&d->interrupt, stop_cb, SIGINT);
+	ev_signal_start(d->loop, &d->term);
+	ev_signal_start(d->loop, &d->interrupt);
+	err = open_rooms(d);
+	if (!err)
+		ev_run(d->loop, 0);
+	close_rooms(d);
+	return err;
+}
+
+/* Every namespace and file in the folder that is ours by being there. */
+static void clear_dir(const char *dir, bool namespaces)
+{
+	DIR *list = opendir(dir);
+	struct dirent *entry;
+
+	while (list && (entry = readdir(list))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (namespaces)
+			netns_del(dir, entry->d_name);
+		else
+			unlinkat(dirfd(list), entry->d_name, 0);
+	}
+	if (list)
+		closedir(list);
+	rmdir(dir);
+}
+
+/* Takes away what outlives the daemon. The state file stays. */
+static int cleanup(struct netd *d)
+{
+	const struct config *cfg = &d->cfg;
+	int err = nl_open(&d->nl);
+	int ret;
+
+	if (err)
+		return fail(err, "netlink", "is netd root?");
+	ret = dns_remove(cfg->dns_dir);
+	if (ret)
+		err = fail(ret, cfg->dns_dir, "cannot end the DNS server");
+	/* Traffic stops before what filters it does. */
+	ret = overlay_remove(d->nl);
+	if (ret)
+		err = fail(ret, "links", nl_error(d->nl));
+	ret = ebpf_remove(cfg->pin_dir);
+	if (ret)
+		err = fail(ret, cfg->pin_dir, "cannot unpin");
+	nl_close(d->nl);
+	clear_dir(cfg->ns_dir, true);
+	clear_dir(cfg->resolv_dir, false);
+	clear_dir(cfg->dns_dir, false);
+	if (!str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
+		umount2(cfg->pin_dir, MNT_DETACH);
+	rmdir(cfg->pin_dir);
+	unlink(cfg->socket);
+	unlink(cfg->pid_file);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct netd d = { .lock = -1, .http_fd = -1 };
+	char error[1024] = "";
+	int err =
+		config_load(argc, argv, environ, &d.cfg, error, sizeof(error));
+
+	if (err || d.cfg.action == CONFIG_SHOW) {
+		fprintf(err ? stderr : stdout, "%s", error);
+		config_free(&d.cfg);
+		return err ? 2 : 0;
+	}
+	log_set_level(d.cfg.log_level);
+	if (geteuid() != 0) {
+		log_err("netd: needs root: it makes links and loads eBPF "
+			"programs");
+		config_free(&d.cfg);
+		return 1;
+	}
+	/* Replies to clients that left are errors, not signals. */
+	signal(SIGPIPE, SIG_IGN);
+	err = make_dirs(&d.cfg);
+	if (!err)
+		err = take_lock(&d);
+	if (!err)
+		err = d.cfg.action == CONFIG_CLEANUP ? cleanup(&d) : run(&d);
+	config_free(&d.cfg);
+	return err ? 1 : 0;
+}
