@@ -74,6 +74,13 @@ static int route_dump(struct nl *nl, uint8_t family, struct route_walk *walk)
 	return nl_read_all(nl, msg, route_parse, walk);
 }
 
+/* No such family in this kernel, or no such device any more. */
+static bool route_is_none(int err)
+{
+	return err == -EAFNOSUPPORT || err == -EOPNOTSUPP || err == -ENOENT ||
+	       err == -ENODEV;
+}
+
 int nl_route_each(struct nl *nl, uint32_t ifindex,
 		  bool (*fn)(void *arg, const struct nl_route *r), void *arg)
 {
@@ -83,9 +90,7 @@ int nl_route_each(struct nl *nl, uint32_t ifindex,
 
 	for (size_t i = 0; i < ARRAY_LEN(families) && !walk.stop; i++) {
 		err = route_dump(nl, families[i], &walk);
-		/* No such family in this kernel: no such routes. */
-		if (err && err != -EAFNOSUPPORT && err != -EOPNOTSUPP &&
-		    err != -ENOENT)
+		if (err && !route_is_none(err))
 			return err;
 	}
 	return 0;

@@ -12,19 +12,19 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#define OWN_NET_SKIP 77
+#include "cm.h"
 
 /* Call first in main(). */
 static inline void own_net_enter(void)
 {
 	if (geteuid() != 0) {
 		fprintf(stderr, "skipped: needs root\n");
-		exit(OWN_NET_SKIP);
+		exit(TEST_SKIP);
 	}
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
 		fprintf(stderr, "skipped: no namespaces here\n");
-		exit(OWN_NET_SKIP);
+		exit(TEST_SKIP);
 	}
 }
 
