@@ -30,7 +30,10 @@ struct store_kv {
 
 struct store_hooks {
 	void *arg;
-	/* Changes in revision order. The strings are the store's. */
+	/*
+	 * Changes in revision order; a replay and a snapshot, which come
+	 * before synced(), in order of keys. The strings are the store's.
+	 */
 	void (*changed)(void *arg, const struct store_kv *kv, size_t len);
 	/* What we have is whole: after the snapshot, at every reconnect too. */
 	void (*synced)(void *arg);
@@ -49,16 +52,21 @@ struct store_config {
 	uint32_t lease_ttl_s;
 	/* TLS files, NULL where unused. */
 	const char *ca, *cert, *key;
-	/* Take a store whose identity is not the mirror's: an operator said so. */
+	/* Take a store whose identity is not the mirror's: an operator said so.
+	 */
 	bool adopt;
 };
 
-/* Opens the file (-EUCLEAN: it is damaged, -EBUSY: another process has it). */
+/*
+ * Opens the file, or makes it. -EUCLEAN: it is damaged; -EBUSY: another
+ * process has it; -ENOTSUP: another version wrote it.
+ */
 int store_open(struct ev_loop *loop, const struct store_config *config,
 	       const struct store_hooks *hooks, struct store **ret);
 
 /* Replays the mirror through changed() and begins to watch. */
 int store_start(struct store *store);
+/* Open commits end without done(). Not from a hook or done(). */
 void store_close(struct store *store);
 
 /*
@@ -79,6 +87,8 @@ bool store_txn_is_empty(const struct store_txn *txn);
  * err 0: done, at revision rev. -EAGAIN: a compared key had moved on;
  * changed() has brought what it is now (or will: try again). -EHOSTDOWN: the
  * store is away and nothing happened. -ETIMEDOUT: it may have happened.
+ * Nothing happened either with -E2BIG (over 128 keys), -ENOSPC (the store or
+ * the disk is full), -EINVAL, -EACCES (etcd refuses) and -EIO (the file).
  */
 typedef void store_done_fn(void *arg, int err, int64_t rev);
 struct store_call;
