@@ -207,16 +207,12 @@ static void node_sweep(struct model *m, struct node *node)
 	node_free(node);
 }
 
-static int apply_node(struct change *c)
+/* next is taken; NULL: the node's record is gone. */
+static void node_put(struct change *c, const char *name, struct node *next)
 {
-	const char *name = c->key.word[0];
-	struct node *node, *next = NULL;
-	bool moved;
+	struct node *node = node_shell(c->m, name);
+	bool moved = !next || !ip_eq(&node->vtep, &next->vtep);
 
-	if (c->doc && !(next = node_from_json(name, c->doc)))
-		return -EINVAL;
-	node = node_shell(c->m, name);
-	moved = !next || !ip_eq(&node->vtep, &next->vtep);
 	free(node->routes);
 	node->routes = NULL;
 	node->routes_len = node->addrs_len = 0;
@@ -236,7 +232,28 @@ static int apply_node(struct change *c)
 	if (moved)
 		mark_all_services(c);
 	node_sweep(c->m, node);
+}
+
+static int apply_node(struct change *c)
+{
+	const char *name = c->key.word[0];
+	struct node *next = NULL;
+
+	/* Ours is what the kernel shows, not what the store repeats. */
+	if (str_eq(name, c->m->self))
+		return 0;
+	if (c->doc && !(next = node_from_json(name, c->doc)))
+		return -EINVAL;
+	node_put(c, name, next);
 	return 0;
+}
+
+void model_self_put(struct model *m, struct node *self)
+{
+	struct change c = { .m = m, .rev = 1 };
+
+	str_copy(self->name, sizeof(self->name), m->self);
+	node_put(&c, m->self, self);
 }
 
 static int apply_alive(struct change *c)

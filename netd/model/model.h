@@ -221,6 +221,9 @@ struct node *model_node(const struct model *m, const char *name);
 /* This node, or one whose lease is held. */
 bool model_node_is_up(const struct model *m, const char *name);
 
+/* This node, as its kernel shows it now: replaces nodes[self]. Taken. */
+void model_self_put(struct model *m, struct node *self);
+
 /* The names of a network's endpoint, kept as endpoints come and go. */
 struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
 				  const struct model_marks *marks);

@@ -182,8 +182,22 @@ int pod_network_parse(const char *text, struct pod_network *ret,
 	return err;
 }
 
-struct want_pod pod_want(const struct pod *pod, const struct attachment *at,
-			 const struct net *net, uint32_t mtu)
+/* The first that leads outside. */
+static const struct attachment *default_attachment(const struct model *m,
+						   const struct pod *pod)
+{
+	for (size_t i = 0; i < pod->nets_len; i++) {
+		const struct net *net = model_net(m, pod->nets[i].network);
+
+		if (net && !net->internal)
+			return &pod->nets[i];
+	}
+	return NULL;
+}
+
+struct want_pod pod_want(const struct model *m, const struct pod *pod,
+			 const struct attachment *at, const struct net *net,
+			 uint32_t mtu)
 {
 	struct want_pod want = {
 		.vni = net->vni,
@@ -192,7 +206,7 @@ struct want_pod pod_want(const struct pod *pod, const struct attachment *at,
 		.gateway = net_gateway(net),
 		.mac = mac_from_ip(&at->addr),
 		.mtu = net->mtu ? MIN(net->mtu, mtu) : mtu,
-		.default_route = at == &pod->nets[0] && !net->internal,
+		.default_route = at == default_attachment(m, pod),
 		.vips_len = net->vips_len,
 	};
 

@@ -60,5 +60,6 @@ int pod_network_parse(const char *text, struct pod_network *ret,
 		      struct refusal *r);
 
 /* Plain values for the backends; pod->nets[i] on its network. */
-struct want_pod pod_want(const struct pod *pod, const struct attachment *at,
-			 const struct net *net, uint32_t mtu);
+struct want_pod pod_want(const struct model *m, const struct pod *pod,
+			 const struct attachment *at, const struct net *net,
+			 uint32_t mtu);

@@ -69,12 +69,19 @@ static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 /* This node, as the kernel shows it now. */
 void rc_self(struct reconcile *rc)
 {
-	struct want_node want = { .vtep = rc->cfg.vtep, .self = true };
+	struct node *self = xzalloc(sizeof(*self));
+	struct want_node want;
 	int err;
 
-	str_copy(want.name, sizeof(want.name), rc->m->self);
-	want.addrs_len =
-		overlay_addrs(rc->cfg.overlay, want.addrs, NODE_ADDRS_MAX);
+	self->vtep = rc->cfg.vtep;
+	self->incarnation = rc->m->incarnation;
+	str_copy(self->version, sizeof(self->version), NETD_VERSION);
+	self->addrs_len =
+		overlay_addrs(rc->cfg.overlay, self->addrs, NODE_ADDRS_MAX);
+	self->routes_len = overlay_routes(rc->cfg.overlay, &self->routes);
+	model_self_put(rc->m, self);
+
+	want = node_want(model_node(rc->m, rc->m->self), true);
 	err = ebpf_node_put(rc->cfg.bpf, &want);
 	if (err)
 		rc_complain(rc, err, "tell the node", want.name,

@@ -211,7 +211,7 @@ static struct want_pod want_of(struct reconcile *rc, const struct pod *pod,
 	struct net unknown = { .vni = at->vni,
 			       .subnet = prefix_host(&at->addr) };
 
-	return pod_want(pod, at, net ? net : &unknown, mtu);
+	return pod_want(rc->m, pod, at, net ? net : &unknown, mtu);
 }
 
 static int attach(struct reconcile *rc, struct pod *pod, struct attachment *at,

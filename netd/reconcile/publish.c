@@ -12,7 +12,6 @@
 #include "netd/log.h"
 #include "netd/util.h"
 #include "node.h"
-#include "overlay.h"
 #include "plan.h"
 
 /* etcd takes 128 operations in a transaction (--max-txn-ops). */
@@ -64,19 +63,13 @@ static void wants_free(struct wants *w)
 static void want_self(struct wants *w)
 {
 	struct reconcile *rc = w->rc;
-	struct node self = { .vtep = rc->cfg.vtep,
-			     .incarnation = rc->m->incarnation };
 
-	str_copy(self.version, sizeof(self.version), NETD_VERSION);
-	self.addrs_len =
-		overlay_addrs(rc->cfg.overlay, self.addrs, NODE_ADDRS_MAX);
-	self.routes_len = overlay_routes(rc->cfg.overlay, &self.routes);
-	want(w, false, node_to_json(&self), "c/nodes/%s", rc->m->self);
+	want(w, false, node_to_json(model_node(rc->m, rc->m->self)),
+	     "c/nodes/%s", rc->m->self);
 	want(w, true,
 	     json_pack("{s:i, s:I}", "schema", 1, "incarnation",
 		       (json_int_t)rc->m->incarnation),
 	     "c/alive/%s", rc->m->self);
-	free(self.routes);
 }
 
 static void want_endpoints(struct wants *w, const struct net *net)
