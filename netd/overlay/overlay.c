@@ -21,8 +21,8 @@
 /* What the last overlay_open() failed with; its overlay is gone. */
 static char overlay_open_error[512];
 
-static void ov_keep(struct overlay *ov, bool with_nl, const char *fmt,
-		    va_list args)
+__attribute__((format(printf, 3, 0))) static void
+ov_keep(struct overlay *ov, bool with_nl, const char *fmt, va_list args)
 {
 	int n = vsnprintf(ov->error, sizeof(ov->error), fmt, args);
 

@@ -83,8 +83,7 @@ static void test_put_content(void **state)
 		"udp dport 4789 notrack",
 		"iifname \"netd0\" udp dport 53",
 		"oifname \"netd0\" udp sport 53 notrack",
-		"oifname != \"netd0\" ip saddr @pools4 ip daddr != @pools4 "
-		"masquerade",
+		"ip saddr @pools4 ip daddr != @pools4 masquerade",
 		"elements = { 10.64.0.0/12 }",
 		"elements = { fd00::/48 }",
 		"iifname != \"netd0\" oifname \"netd0\"",

@@ -2,7 +2,9 @@
 #include "cm.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "netd/util.h"
 #include "netns.h"
@@ -324,6 +326,61 @@ static void test_each_many_links(void **state)
 	assert_int_equal(n, 200);
 }
 
+/* Changes addresses and links without a pause until it is ended. */
+static pid_t start_churn(void)
+{
+	pid_t pid = fork();
+	struct ip_prefix p;
+	struct nl *mine;
+
+	if (pid)
+		return pid;
+	if (nl_open(&mine) || prefix_parse("192.0.2.1/32", &p))
+		_exit(1);
+	for (;;) {
+		struct nl_veth veth = { .name = "churn", .peer = "c0" };
+		uint32_t ifindex = 0;
+
+		veth.netns = other;
+		veth.peer_mac.b[0] = 2;
+		nl_veth_add(mine, &veth, &ifindex);
+		nl_addr_add(mine, ifindex, &p);
+		nl_addr_del(mine, ifindex, &p);
+		nl_link_del(mine, ifindex);
+	}
+}
+
+/* While others come and go, those that stay are always all there. */
+static void test_each_under_change(void **state)
+{
+	char name[16], peer[16];
+	int whole = 0, torn = 0;
+	pid_t pid;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "many%d", i);
+		snprintf(peer, sizeof(peer), "p%d", i);
+		add_veth(name, peer);
+	}
+	pid = start_churn();
+	for (int i = 0; i < 300; i++) {
+		int n = 0, err = nl_link_each(nl, count_links, &n);
+
+		if (err) {
+			assert_int_equal(err, -EAGAIN);
+			torn++;
+			continue;
+		}
+		assert_int_equal(n, 100);
+		whole++;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	print_message("dumps: %d whole, %d given up\n", whole, torn);
+	assert_true(whole > 270);
+}
+
 static int socket_cookie(void *arg)
 {
 	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -351,11 +408,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_veth_add_is_inside),    T(test_veth_add_taken),
-		T(test_vxlan_add_external),    T(test_link_changes),
-		T(test_addr_idempotent),       T(test_route_put_del),
-		T(test_route_replace_default), T(test_each_stops_and_goes_on),
-		T(test_each_many_links),       T(test_cookie_is_the_namespace),
+		T(test_veth_add_is_inside),	 T(test_veth_add_taken),
+		T(test_vxlan_add_external),	 T(test_link_changes),
+		T(test_addr_idempotent),	 T(test_route_put_del),
+		T(test_route_replace_default),	 T(test_each_stops_and_goes_on),
+		T(test_each_many_links),	 T(test_each_under_change),
+		T(test_cookie_is_the_namespace),
 	};
 
 	own_net_enter();
