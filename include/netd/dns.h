@@ -44,6 +44,29 @@ void dns_close(struct dns *dns);
 /* Ends the server that listens in run_dir, if there is one. */
 int dns_remove(const char *run_dir);
 
+/* What the server counted since it was started. */
+struct dns_stats {
+	uint64_t queries;
+	/* Answered from zones, from the cache, by an upstream. */
+	uint64_t local;
+	uint64_t cached;
+	uint64_t forwarded;
+	/* Asked by nobody we know, or for what they may not see. */
+	uint64_t refused;
+	/* SERVFAIL: not yet told, no upstream, no answer in time. */
+	uint64_t failed;
+	/* No answer at all: not a query. */
+	uint64_t dropped;
+	/* Refused because a client, or all of them, have too many waiting. */
+	uint64_t limited;
+	/* TCP connections taken, and those closed over a limit or a timeout. */
+	uint64_t tcp_accepted;
+	uint64_t tcp_closed;
+};
+
+/* The last the server said, at most a second or two old. */
+const struct dns_stats *dns_stats(const struct dns *dns);
+
 /* The server's process, 0 while there is none. */
 int dns_pid(const struct dns *dns);
 

@@ -127,6 +127,8 @@ struct want_client {
 	struct ip_addr addr;
 	uint32_t vni[CLIENT_NETS_MAX];
 	uint32_t vni_len;
+	/* An address of the host: it sees every network, vni is not read. */
+	bool host;
 };
 
 /* DNS: what a name means. Where a service and a pod share one, service wins. */

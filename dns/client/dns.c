@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netd's side of the DNS server: keeps one running, and tells it what it
+ * should know.
+ *
+ * Calls only change the shadow; the socket takes from its queue as fast as
+ * the server reads. A server found at the start is adopted when it is of this
+ * version. One of another version goes on answering, while its successor is
+ * told everything on the same sockets; when the successor has it all (SYNCED)
+ * it begins to read them and the old one is told to end. A server that dies
+ * is followed by a new one, at once the first time.
+ */
+#include "netd/dns.h"
+
+#include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <utlist.h>
+
+#include "netd/log.h"
+#include "netd/util.h"
+#include "proto.h"
+#include "resolv.h"
+#include "shadow.h"
+#include "sockets.h"
+#include "spawn.h"
+
+/* A greeting takes a server less than a millisecond. */
+#define GREETING_MS 2000
+/* Messages sent before the loop looks at its other watchers. */
+#define MESSAGES 128
+/* Died sooner than this: the next start waits, twice as long each time. */
+#define SOON_MS 5000
+#define BACKOFF_MIN .1
+#define BACKOFF_MAX 10.
+#define RESOLV_BYTES (64u << 10)
+
+/* Sockets that a server handed back and no zone claimed yet. */
+struct found {
+	uint32_t vni;
+	int fds[PROTO_FDS_MAX];
+	struct ip_addr gateway;
+	struct found *prev, *next;
+};
+
+struct dns {
+	struct ev_loop *loop;
+	struct shadow *shadow;
+	char *program;
+	char *user;
+	char *domain;
+	bool follow_resolv;
+	struct proto_upstreams upstreams;
+	ev_stat resolv;
+	int dir;
+
+	/* The server we talk to; -1: none, a timer will start one. */
+	int fd;
+	pid_t pid;
+	ev_io reader;
+	ev_io writer;
+	ev_timer restart;
+	double backoff;
+	int64_t started;
+	struct found *found;
+	/* What its sockets were found with need not be sent. */
+	bool adopted;
+
+	/* One of another version, that answers until ours can. */
+	int old_fd;
+	ev_io old_reader;
+
+	/* Told before the queue, and after it. */
+	bool tell_config;
+	bool tell_upstreams;
+	bool tell_begin;
+	bool tell_end;
+	/* The first audit ended: the shadow is all there is. */
+	bool complete;
+	struct dns_stats stats;
+	struct proto_msg msg;
+};
+
+static void server_start(struct dns *dns);
+
+static void changed(struct dns *dns)
+{
+	if (dns->fd >= 0)
+		ev_io_start(dns->loop, &dns->writer);
+}
+
+/* Sockets that were handed back. */
+
+static void found_add(struct dns *dns, struct proto_msg *msg)
+{
+	struct found *f = xzalloc(sizeof(*f));
+
+	f->vni = msg->body.sockets.vni;
+	f->gateway = msg->body.sockets.gateway;
+	f->fds[0] = take_fd(msg->fds[0]);
+	f->fds[1] = take_fd(msg->fds[1]);
+	DL_APPEND(dns->found, f);
+}
+
+static void found_free(struct dns *dns, struct found *f)
+{
+	proto_fds_close(f->fds);
+	DL_DELETE(dns->found, f);
+	free(f);
+}
+
+static void found_drop_all(struct dns *dns)
+{
+	while (dns->found)
+		found_free(dns, dns->found);
+}
+
+/* sent: the server we talk to has them under this very VNI. */
+static bool found_take(struct dns *dns, uint32_t vni,
+		       const struct ip_addr *gateway, int fds[PROTO_FDS_MAX],
+		       bool *sent)
+{
+	struct found *f;
+
+	DL_FOREACH (dns->found, f) {
+		if (!ip_eq(&f->gateway, gateway))
+			continue;
+		*sent = dns->adopted && f->vni == vni;
+		fds[0] = take_fd(f->fds[0]);
+		fds[1] = take_fd(f->fds[1]);
+		found_free(dns, f);
+		return true;
+	}
+	return false;
+}
+
+/* The connection. */
+
+static void link_down(struct dns *dns)
+{
+	if (dns->fd < 0)
+		return;
+	ev_io_stop(dns->loop, &dns->reader);
+	ev_io_stop(dns->loop, &dns->writer);
+	close(take_fd(dns->fd));
+	dns->pid = 0;
+}
+
+static void old_down(struct dns *dns)
+{
+	if (dns->old_fd < 0)
+		return;
+	ev_io_stop(dns->loop, &dns->old_reader);
+	close(take_fd(dns->old_fd));
+}
+
+static void restart_later(struct dns *dns)
+{
+	bool soon = mono_ms() - dns->started < SOON_MS;
+
+	link_down(dns);
+	dns->adopted = false;
+	if (!soon) {
+		dns->backoff = 0;
+		server_start(dns);
+		return;
+	}
+	dns->backoff = MIN(MAX(dns->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
+	ev_timer_stop(dns->loop, &dns->restart);
+	ev_timer_set(&dns->restart, dns->backoff, 0.);
+	ev_timer_start(dns->loop, &dns->restart);
+}
+
+static void link_lost(struct dns *dns, int err)
+{
+	/* One that lives and is not understood must not answer on. */
+	if (err != -ECONNRESET && err != -EPIPE && dns->pid > 1)
+		kill(dns->pid, SIGKILL);
+	log_warn("dns: server is gone and started again pid=%d error=%d",
+		 dns->pid, err);
+	restart_later(dns);
+}
+
+static int tell_config(struct dns *dns)
+{
+	struct proto_config config;
+
+	memset(&config, 0, sizeof(config));
+	str_copy(config.domain, sizeof(config.domain), dns->domain);
+	config.hold = dns->old_fd >= 0;
+	return proto_send(dns->fd, PROTO_CONFIG, &config, sizeof(config), NULL);
+}
+
+/* The next thing in order. 0, 1 when there is none, -EAGAIN, -errno. */
+static int tell_next(struct dns *dns)
+{
+	bool *flag = NULL;
+	int err;
+
+	if (dns->tell_config) {
+		flag = &dns->tell_config;
+		err = tell_config(dns);
+	} else if (dns->tell_upstreams) {
+		flag = &dns->tell_upstreams;
+		err = proto_send(dns->fd, PROTO_UPSTREAMS, &dns->upstreams,
+				 sizeof(dns->upstreams), NULL);
+	} else if (dns->tell_begin) {
+		flag = &dns->tell_begin;
+		err = proto_send(dns->fd, PROTO_BEGIN, NULL, 0, NULL);
+	} else if (!shadow_is_told(dns->shadow)) {
+		return shadow_tell_one(dns->shadow, dns->fd);
+	} else if (dns->tell_end && dns->complete) {
+		flag = &dns->tell_end;
+		err = proto_send(dns->fd, PROTO_END, NULL, 0, NULL);
+	} else {
+		return 1;
+	}
+	if (!err)
+		*flag = false;
+	return err;
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct dns *dns = w->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < MESSAGES; i++) {
+		int err = tell_next(dns);
+
+		if (err == -EAGAIN)
+			return;
+		if (err == 1) {
+			ev_io_stop(dns->loop, &dns->writer);
+			return;
+		}
+		if (err) {
+			link_lost(dns, err);
+			return;
+		}
+	}
+}
+
+/* The successor has everything and answers: the old one may end. */
+static void take_synced(struct dns *dns)
+{
+	if (dns->old_fd < 0)
+		return;
+	proto_send(dns->old_fd, PROTO_QUIT, NULL, 0, NULL);
+	old_down(dns);
+	if (renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET))
+		log_warn("dns: socket not renamed error=%d", errno);
+	log_info("dns: server replaced pid=%d", dns->pid);
+}
+
+static int take(struct dns *dns, struct proto_msg *msg)
+{
+	struct proto_hello mine;
+
+	switch (msg->head.type) {
+	case PROTO_HELLO:
+		proto_hello_fill(&mine, 0);
+		return proto_hello_same(&msg->body.hello, &mine) ? 0 : -EPROTO;
+	case PROTO_SYNCED:
+		take_synced(dns);
+		return 0;
+	case PROTO_STATS:
+		dns->stats = msg->body.stats;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct dns *dns = w->data;
+	int err;
+
+	(void)loop;
+	(void)revents;
+	while ((err = proto_recv(dns->fd, &dns->msg)) == 0) {
+		err = take(dns, &dns->msg);
+		proto_fds_close(dns->msg.fds);
+		if (err)
+			break;
+	}
+	if (err && err != -EAGAIN)
+		link_lost(dns, err);
+}
+
+static void link_up(struct dns *dns, int fd, pid_t pid, bool adopted)
+{
+	dns->fd = fd;
+	dns->pid = pid;
+	dns->adopted = adopted;
+	dns->started = mono_ms();
+	dns->tell_config = true;
+	dns->tell_upstreams = true;
+	dns->tell_begin = true;
+	dns->tell_end = true;
+	shadow_tell_all(dns->shadow, !adopted);
+	ev_io_set(&dns->reader, fd, EV_READ);
+	ev_io_set(&dns->writer, fd, EV_WRITE);
+	ev_io_start(dns->loop, &dns->reader);
+	ev_io_start(dns->loop, &dns->writer);
+}
+
+static void on_old(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct dns *dns = w->data;
+	int err;
+
+	(void)loop;
+	(void)revents;
+	while ((err = proto_recv(dns->old_fd, &dns->msg)) == 0)
+		proto_fds_close(dns->msg.fds);
+	if (err == -EAGAIN)
+		return;
+	/* Nobody answers any more: ours need not wait to be told all. */
+	log_warn("dns: the server to be replaced ended early");
+	old_down(dns);
+	dns->tell_config = true;
+	renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
+	changed(dns);
+}
+
+/* Starting one. */
+
+static int server_try(struct dns *dns)
+{
+	const char *name = dns->old_fd >= 0 ? SPAWN_SOCKET_NEXT : SPAWN_SOCKET;
+	struct proto_hello hello;
+	pid_t pid;
+	int err, fd;
+
+	err = spawn_start(dns->dir, name, dns->program, dns->user, &pid, &fd);
+	if (err)
+		return err;
+	proto_hello_fill(&hello, 0);
+	/* The socket is new and empty: this is taken. */
+	proto_send(fd, PROTO_HELLO, &hello, sizeof(hello), NULL);
+	link_up(dns, fd, pid, false);
+	log_info("dns: server started pid=%d", pid);
+	return 0;
+}
+
+static void server_start(struct dns *dns)
+{
+	int err = server_try(dns);
+
+	if (!err)
+		return;
+	log_warn_limited("dns: server does not start program=%s error=%d",
+			 dns->program, err);
+	/* As one that died at once. */
+	dns->started = mono_ms();
+	restart_later(dns);
+}
+
+static void on_restart(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	server_start(w->data);
+}
+
+/* Adopting one: the only place that waits, once, when netd starts. */
+
+static int recv_wait(int fd, struct proto_msg *msg, int64_t until)
+{
+	int err;
+
+	while ((err = proto_recv(fd, msg)) == -EAGAIN) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int64_t left = until - mono_ms();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		poll(&p, 1, (int)left);
+	}
+	return err;
+}
+
+/* same: it is of our version. */
+static int greet(struct dns *dns, int fd, bool *same)
+{
+	struct proto_hello mine, theirs;
+	int64_t until = mono_ms() + GREETING_MS;
+	int err;
+
+	proto_hello_fill(&mine, 0);
+	err = proto_send(fd, PROTO_HELLO, &mine, sizeof(mine), NULL);
+	if (!err)
+		err = recv_wait(fd, &dns->msg, until);
+	if (err)
+		return err;
+	proto_fds_close(dns->msg.fds);
+	theirs = dns->msg.body.hello;
+	if (dns->msg.head.type != PROTO_HELLO || theirs.magic != PROTO_MAGIC)
+		return -EPROTO;
+	for (uint32_t i = 0; i < theirs.sockets; i++) {
+		err = recv_wait(fd, &dns->msg, until);
+		if (err)
+			return err;
+		if (dns->msg.head.type != PROTO_SOCKETS ||
+		    dns->msg.fds[0] < 0) {
+			proto_fds_close(dns->msg.fds);
+			return -EPROTO;
+		}
+		found_add(dns, &dns->msg);
+	}
+	*same = proto_hello_same(&mine, &theirs);
+	return 0;
+}
+
+/* A replacement that was under way when netd died, or a lost rename. */
+static void next_settle(struct dns *dns)
+{
+	AUTO(fd_closep) int fd = -1;
+	pid_t pid;
+
+	if (spawn_connect(dns->dir, SPAWN_SOCKET, &pid, &fd) == 0)
+		spawn_end(dns->dir, SPAWN_SOCKET_NEXT);
+	else
+		renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
+}
+
+static int adopt(struct dns *dns)
+{
+	AUTO(fd_closep) int fd = -1;
+	bool same = false;
+	pid_t pid = 0;
+	int err;
+
+	next_settle(dns);
+	err = spawn_connect(dns->dir, SPAWN_SOCKET, &pid, &fd);
+	if (err)
+		return err;
+	err = greet(dns, fd, &same);
+	if (err) {
+		log_warn("dns: server does not greet and is ended error=%d",
+			 err);
+		found_drop_all(dns);
+		spawn_end(dns->dir, SPAWN_SOCKET);
+		return err;
+	}
+	if (same) {
+		log_info("dns: server adopted pid=%d", pid);
+		link_up(dns, take_fd(fd), pid, true);
+		return 0;
+	}
+	log_info("dns: server of another version is replaced pid=%d", pid);
+	dns->old_fd = take_fd(fd);
+	ev_io_set(&dns->old_reader, dns->old_fd, EV_READ);
+	ev_io_start(dns->loop, &dns->old_reader);
+	return -EPROTONOSUPPORT;
+}
+
+/* Upstreams. */
+
+static void upstreams_read(struct dns *dns)
+{
+	AUTO(str_freep) char *text = NULL;
+	struct proto_upstreams now;
+	int err = file_read(RESOLV_PATH, RESOLV_BYTES, &text);
+
+	memset(&now, 0, sizeof(now));
+	if (!err)
+		now.len = (uint32_t)resolv_parse(text, now.addr,
+						 ARRAY_LEN(now.addr));
+	else
+		log_warn("dns: no upstreams path=%s error=%d", RESOLV_PATH,
+			 err);
+	if (memcmp(&now, &dns->upstreams, sizeof(now)) == 0)
+		return;
+	dns->upstreams = now;
+	dns->tell_upstreams = true;
+	changed(dns);
+}
+
+static void on_resolv(struct ev_loop *loop, ev_stat *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	upstreams_read(w->data);
+}
+
+static void upstreams_open(struct dns *dns, const struct dns_config *config)
+{
+	dns->upstreams.len =
+		(uint32_t)MIN(config->upstreams_len, PROTO_UPSTREAMS_MAX);
+	if (dns->upstreams.len) {
+		memcpy(dns->upstreams.addr, config->upstreams,
+		       dns->upstreams.len * sizeof(*config->upstreams));
+		return;
+	}
+	dns->follow_resolv = true;
+	upstreams_read(dns);
+	ev_stat_set(&dns->resolv, RESOLV_PATH, 0.);
+	ev_stat_start(dns->loop, &dns->resolv);
+}
+
+/* The border. */
+
+static struct dns *dns_new(struct ev_loop *loop,
+			   const struct dns_config *config)
+{
+	struct dns *dns = xzalloc(sizeof(*dns));
+
+	dns->loop = loop;
+	dns->shadow = shadow_new();
+	dns->program = xstrdup(config->program);
+	dns->user = xstrdup(config->user ? config->user : "");
+	dns->domain = xstrdup(config->domain);
+	dns->dir = dns->fd = dns->old_fd = -1;
+	ev_init(&dns->reader, on_readable);
+	ev_init(&dns->writer, on_writable);
+	ev_init(&dns->old_reader, on_old);
+	ev_init(&dns->restart, on_restart);
+	ev_init(&dns->resolv, on_resolv);
+	dns->reader.data = dns;
+	dns->writer.data = dns;
+	dns->old_reader.data = dns;
+	dns->restart.data = dns;
+	dns->resolv.data = dns;
+	return dns;
+}
+
+void dns_close(struct dns *dns)
+{
+	if (!dns)
+		return;
+	link_down(dns);
+	old_down(dns);
+	ev_timer_stop(dns->loop, &dns->restart);
+	ev_stat_stop(dns->loop, &dns->resolv);
+	found_drop_all(dns);
+	shadow_free(dns->shadow);
+	fd_closep(&dns->dir);
+	free(dns->program);
+	free(dns->user);
+	free(dns->domain);
+	free(dns);
+}
+
+DEFINE_FREEP(struct dns, dns_close)
+
+int dns_open(struct ev_loop *loop, const struct dns_config *config,
+	     struct dns **ret)
+{
+	AUTO(dns_closep) struct dns *dns = dns_new(loop, config);
+	int err = spawn_dir_open(config->run_dir, &dns->dir);
+
+	if (err)
+		return err;
+	upstreams_open(dns, config);
+	if (adopt(dns)) {
+		err = server_try(dns);
+		if (err)
+			return err;
+	}
+	*ret = take_ptr(dns);
+	return 0;
+}
+
+int dns_remove(const char *run_dir)
+{
+	AUTO(fd_closep)
+	int dir = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err, next;
+
+	if (dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	next = spawn_end(dir, SPAWN_SOCKET_NEXT);
+	err = spawn_end(dir, SPAWN_SOCKET);
+	return err ? err : next;
+}
+
+int dns_pid(const struct dns *dns)
+{
+	return dns->pid;
+}
+
+const struct dns_stats *dns_stats(const struct dns *dns)
+{
+	return &dns->stats;
+}
+
+int dns_zone_put(struct dns *dns, const struct want_zone *want)
+{
+	int fds[PROTO_FDS_MAX] = { -1, -1 };
+	bool sent = false;
+	int err = 0;
+
+	if (!shadow_zone_is_open(dns->shadow, want->vni, &want->gateway) &&
+	    !found_take(dns, want->vni, &want->gateway, fds, &sent) &&
+	    !shadow_zone_take_dead(dns->shadow, &want->gateway, fds))
+		err = sockets_open(&want->gateway, fds);
+	if (err)
+		return err;
+	if (shadow_zone_put(dns->shadow, want, fds, sent))
+		changed(dns);
+	return 0;
+}
+
+int dns_zone_del(struct dns *dns, uint32_t vni)
+{
+	if (shadow_zone_del(dns->shadow, vni))
+		changed(dns);
+	return 0;
+}
+
+int dns_client_put(struct dns *dns, const struct want_client *want)
+{
+	if (shadow_client_put(dns->shadow, want))
+		changed(dns);
+	return 0;
+}
+
+int dns_client_del(struct dns *dns, const struct ip_addr *addr)
+{
+	if (shadow_client_del(dns->shadow, addr))
+		changed(dns);
+	return 0;
+}
+
+int dns_name_put(struct dns *dns, const struct want_name *want,
+		 const struct ip_addr *addrs)
+{
+	int changes = shadow_name_put(dns->shadow, want, addrs);
+
+	if (changes > 0)
+		changed(dns);
+	return MIN(changes, 0);
+}
+
+int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,
+		 const char *name)
+{
+	if (shadow_name_del(dns->shadow, vni, kind, name))
+		changed(dns);
+	return 0;
+}
+
+int dns_audit_begin(struct dns *dns)
+{
+	shadow_audit_begin(dns->shadow);
+	return 0;
+}
+
+int dns_audit_end(struct dns *dns)
+{
+	shadow_audit_end(dns->shadow);
+	/* The server closes its own of these when it is told the end. */
+	found_drop_all(dns);
+	dns->complete = true;
+	changed(dns);
+	return 0;
+}

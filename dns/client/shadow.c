@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shadow.h"
+
+#include <ctype.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "netd/util.h"
+
+enum item_kind { ITEM_ZONE, ITEM_CLIENT, ITEM_NAME, ITEM_MAX };
+
+struct item {
+	enum item_kind kind;
+	bool queued;
+	/* Deleted; goes when that is told. */
+	bool dead;
+	/* Put since the audit began. */
+	bool seen;
+	struct item *prev, *next;
+};
+
+struct zone_item {
+	struct item item;
+	struct want_zone want;
+	int fds[PROTO_FDS_MAX];
+	bool fds_told;
+	UT_hash_handle hh;
+};
+
+struct client_item {
+	struct item item;
+	struct want_client want;
+	UT_hash_handle hh;
+};
+
+/* There may be many: only what is used of want_name is kept. */
+struct name_item {
+	struct item item;
+	UT_hash_handle hh;
+	uint32_t ttl;
+	uint32_t ports_len;
+	uint32_t addrs_len;
+	bool ptr;
+	/* The key (vni, kind, name), then ports, then addresses. */
+	uint32_t key_len;
+	uint32_t body_len;
+	uint8_t bytes[];
+};
+
+struct shadow {
+	struct zone_item *zones;
+	struct client_item *clients;
+	struct name_item *names;
+	struct item *queue;
+};
+
+struct shadow *shadow_new(void)
+{
+	return xzalloc(sizeof(struct shadow));
+}
+
+static bool enqueue(struct shadow *s, struct item *item)
+{
+	if (!item->queued)
+		DL_APPEND(s->queue, item);
+	item->queued = true;
+	return true;
+}
+
+static void item_free(struct shadow *s, struct item *item)
+{
+	struct zone_item *zone;
+	struct client_item *client;
+	struct name_item *name;
+
+	if (item->queued)
+		DL_DELETE(s->queue, item);
+	switch (item->kind) {
+	case ITEM_ZONE:
+		zone = container_of(item, struct zone_item, item);
+		proto_fds_close(zone->fds);
+		HASH_DEL(s->zones, zone);
+		free(zone);
+		return;
+	case ITEM_CLIENT:
+		client = container_of(item, struct client_item, item);
+		HASH_DEL(s->clients, client);
+		free(client);
+		return;
+	case ITEM_NAME:
+		name = container_of(item, struct name_item, item);
+		HASH_DEL(s->names, name);
+		free(name);
+		return;
+	case ITEM_MAX:
+		return;
+	}
+}
+
+/* Called for every item of any kind; may free the one it is given. */
+typedef void item_fn(struct shadow *s, struct item *item, bool arg);
+
+static void each(struct shadow *s, item_fn *fn, bool arg)
+{
+	struct zone_item *zone, *zone_tmp;
+	struct client_item *client, *client_tmp;
+	struct name_item *name, *name_tmp;
+
+	HASH_ITER (hh, s->zones, zone, zone_tmp)
+		fn(s, &zone->item, arg);
+	HASH_ITER (hh, s->clients, client, client_tmp)
+		fn(s, &client->item, arg);
+	HASH_ITER (hh, s->names, name, name_tmp)
+		fn(s, &name->item, arg);
+}
+
+static void drop_each(struct shadow *s, struct item *item, bool arg)
+{
+	(void)arg;
+	item_free(s, item);
+}
+
+void shadow_free(struct shadow *s)
+{
+	if (!s)
+		return;
+	each(s, drop_each, false);
+	free(s);
+}
+
+static bool kill_item(struct shadow *s, struct item *item)
+{
+	if (item->dead)
+		return false;
+	item->dead = true;
+	return enqueue(s, item);
+}
+
+/* Zones. */
+
+static struct zone_item *zone_find(const struct shadow *s, uint32_t vni)
+{
+	struct zone_item *zone;
+
+	HASH_FIND(hh, s->zones, &vni, sizeof(vni), zone);
+	return zone;
+}
+
+/* Bytes compare only when what is unused is zero. */
+static struct want_zone zone_clean(const struct want_zone *want)
+{
+	struct want_zone clean;
+
+	memset(&clean, 0, sizeof(clean));
+	clean.vni = want->vni;
+	memcpy(clean.name, want->name,
+	       strnlen(want->name, sizeof(clean.name) - 1));
+	clean.gateway = want->gateway;
+	clean.subnet.addr = want->subnet.addr;
+	clean.subnet.len = want->subnet.len;
+	clean.vips_len = MIN(want->vips_len, NET_VIPS_MAX);
+	for (uint32_t i = 0; i < clean.vips_len; i++) {
+		clean.vips[i].addr = want->vips[i].addr;
+		clean.vips[i].len = want->vips[i].len;
+	}
+	clean.internal = want->internal;
+	return clean;
+}
+
+bool shadow_zone_is_open(const struct shadow *s, uint32_t vni,
+			 const struct ip_addr *gateway)
+{
+	const struct zone_item *zone = zone_find(s, vni);
+
+	return zone && zone->fds[0] >= 0 && ip_eq(&zone->want.gateway, gateway);
+}
+
+bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
+		     int fds[PROTO_FDS_MAX], bool sent)
+{
+	struct zone_item *zone = zone_find(s, want->vni);
+	struct want_zone clean = zone_clean(want);
+	bool same;
+
+	if (!zone) {
+		zone = xzalloc(sizeof(*zone));
+		zone->item.kind = ITEM_ZONE;
+		zone->want.vni = want->vni;
+		zone->fds[0] = zone->fds[1] = -1;
+		HASH_ADD(hh, s->zones, want.vni, sizeof(want->vni), zone);
+	}
+	same = !zone->item.dead && fds[0] < 0 &&
+	       memcmp(&zone->want, &clean, sizeof(clean)) == 0;
+	zone->want = clean;
+	zone->item.dead = false;
+	zone->item.seen = true;
+	if (fds[0] >= 0) {
+		proto_fds_close(zone->fds);
+		zone->fds[0] = take_fd(fds[0]);
+		zone->fds[1] = take_fd(fds[1]);
+		zone->fds_told = sent;
+	}
+	return !same && enqueue(s, &zone->item);
+}
+
+bool shadow_zone_del(struct shadow *s, uint32_t vni)
+{
+	struct zone_item *zone = zone_find(s, vni);
+
+	if (!zone)
+		return false;
+	/* The sockets stay until the server was told: see take_dead. */
+	return kill_item(s, &zone->item);
+}
+
+bool shadow_zone_take_dead(struct shadow *s, const struct ip_addr *gateway,
+			   int ret[PROTO_FDS_MAX])
+{
+	for (struct zone_item *zone = s->zones; zone; zone = zone->hh.next) {
+		if (!zone->item.dead || zone->fds[0] < 0 ||
+		    !ip_eq(&zone->want.gateway, gateway))
+			continue;
+		ret[0] = take_fd(zone->fds[0]);
+		ret[1] = take_fd(zone->fds[1]);
+		zone->fds_told = false;
+		return true;
+	}
+	return false;
+}
+
+static int zone_tell(struct zone_item *zone, int fd)
+{
+	bool fds = zone->fds[0] >= 0 && !zone->fds_told;
+	struct proto_vni key = { zone->want.vni };
+	int err;
+
+	if (zone->item.dead)
+		return proto_send(fd, PROTO_ZONE_DEL, &key, sizeof(key), NULL);
+	err = proto_send(fd, PROTO_ZONE_PUT, &zone->want, sizeof(zone->want),
+			 fds ? zone->fds : NULL);
+	if (!err && fds)
+		zone->fds_told = true;
+	return err;
+}
+
+/* Clients. */
+
+bool shadow_client_put(struct shadow *s, const struct want_client *want)
+{
+	struct client_item *client;
+	struct want_client clean;
+	bool same;
+
+	memset(&clean, 0, sizeof(clean));
+	clean.addr = want->addr;
+	clean.vni_len = MIN(want->vni_len, CLIENT_NETS_MAX);
+	memcpy(clean.vni, want->vni, clean.vni_len * sizeof(want->vni[0]));
+	clean.host = want->host;
+	HASH_FIND(hh, s->clients, &want->addr, sizeof(want->addr), client);
+	if (!client) {
+		client = xzalloc(sizeof(*client));
+		client->item.kind = ITEM_CLIENT;
+		client->item.dead = true;
+		client->want.addr = want->addr;
+		HASH_ADD(hh, s->clients, want.addr, sizeof(want->addr), client);
+	}
+	same = !client->item.dead &&
+	       memcmp(&client->want, &clean, sizeof(clean)) == 0;
+	client->want = clean;
+	client->item.dead = false;
+	client->item.seen = true;
+	return !same && enqueue(s, &client->item);
+}
+
+bool shadow_client_del(struct shadow *s, const struct ip_addr *addr)
+{
+	struct client_item *client;
+
+	HASH_FIND(hh, s->clients, addr, sizeof(*addr), client);
+	return client && kill_item(s, &client->item);
+}
+
+static int client_tell(const struct client_item *client, int fd)
+{
+	if (client->item.dead)
+		return proto_send(fd, PROTO_CLIENT_DEL, &client->want.addr,
+				  sizeof(client->want.addr), NULL);
+	return proto_send(fd, PROTO_CLIENT_PUT, &client->want,
+			  sizeof(client->want), NULL);
+}
+
+/* Names. */
+
+#define KEY_HEAD (2 * sizeof(uint32_t))
+#define KEY_MAX (KEY_HEAD + POD_NAME_LEN)
+
+static uint32_t name_key(uint8_t key[KEY_MAX], uint32_t vni,
+			 enum name_kind kind, const char *name)
+{
+	uint32_t head[2] = { vni, kind };
+	size_t len = strnlen(name, POD_NAME_LEN);
+
+	memcpy(key, head, sizeof(head));
+	for (size_t i = 0; i < len; i++)
+		key[KEY_HEAD + i] = (uint8_t)tolower((unsigned char)name[i]);
+	return (uint32_t)(KEY_HEAD + len);
+}
+
+static struct name_item *name_find(const struct shadow *s, const uint8_t *key,
+				   uint32_t len)
+{
+	struct name_item *name;
+
+	HASH_FIND(hh, s->names, key, len, name);
+	return name;
+}
+
+static struct name_item *name_new(const struct want_name *want,
+				  const struct ip_addr *addrs,
+				  const uint8_t *key, uint32_t key_len)
+{
+	size_t ports = want->ports_len * sizeof(want->ports[0]);
+	size_t len = want->addrs_len * sizeof(*addrs);
+	struct name_item *name = xzalloc(sizeof(*name) + key_len + ports + len);
+	uint8_t *at = name->bytes;
+
+	name->item.kind = ITEM_NAME;
+	name->ttl = want->ttl;
+	name->ports_len = want->ports_len;
+	name->addrs_len = want->addrs_len;
+	name->ptr = want->ptr;
+	name->key_len = key_len;
+	name->body_len = (uint32_t)(ports + len);
+	memcpy(at, key, key_len);
+	for (uint32_t i = 0; i < want->ports_len; i++) {
+		struct want_name_port port;
+
+		memset(&port, 0, sizeof(port));
+		port.port = want->ports[i].port;
+		port.proto = want->ports[i].proto;
+		memcpy(at + key_len + i * sizeof(port), &port, sizeof(port));
+	}
+	if (len)
+		memcpy(at + key_len + ports, addrs, len);
+	return name;
+}
+
+static bool name_same(const struct name_item *a, const struct name_item *b)
+{
+	return a->ttl == b->ttl && a->ports_len == b->ports_len &&
+	       a->ptr == b->ptr && a->body_len == b->body_len &&
+	       memcmp(a->bytes + a->key_len, b->bytes + b->key_len,
+		      a->body_len) == 0;
+}
+
+int shadow_name_put(struct shadow *s, const struct want_name *want,
+		    const struct ip_addr *addrs)
+{
+	struct name_item *old, *name;
+	uint8_t key[KEY_MAX];
+	uint32_t len;
+
+	if (want->addrs_len > NAME_ADDRS_MAX ||
+	    want->ports_len > NAME_PORTS_MAX || want->kind >= NAME_KIND_MAX)
+		return -E2BIG;
+	len = name_key(key, want->vni, want->kind, want->name);
+	old = name_find(s, key, len);
+	name = name_new(want, addrs, key, len);
+	name->item.seen = true;
+	if (old && !old->item.dead && name_same(old, name)) {
+		old->item.seen = true;
+		free(name);
+		return 0;
+	}
+	if (old)
+		item_free(s, &old->item);
+	HASH_ADD_KEYPTR(hh, s->names, name->bytes, name->key_len, name);
+	enqueue(s, &name->item);
+	return 1;
+}
+
+bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
+		     const char *name)
+{
+	uint8_t key[KEY_MAX];
+	uint32_t len = name_key(key, vni, kind, name);
+	struct name_item *item = name_find(s, key, len);
+
+	return item && kill_item(s, &item->item);
+}
+
+static int name_del_tell(const struct name_item *name, int fd)
+{
+	struct proto_name_key key = { 0 };
+	uint32_t head[2];
+
+	memcpy(head, name->bytes, sizeof(head));
+	key.vni = head[0];
+	key.kind = head[1];
+	memcpy(key.name, name->bytes + KEY_HEAD, name->key_len - KEY_HEAD);
+	return proto_send(fd, PROTO_NAME_DEL, &key, sizeof(key), NULL);
+}
+
+static int name_tell(const struct name_item *name, int fd)
+{
+	const uint8_t *body = name->bytes + name->key_len;
+	size_t addrs = name->addrs_len * sizeof(struct ip_addr);
+	size_t ports = name->body_len - addrs;
+	struct {
+		struct want_name want;
+		struct ip_addr addrs[NAME_ADDRS_MAX];
+	} msg;
+	uint32_t head[2];
+
+	if (name->item.dead)
+		return name_del_tell(name, fd);
+	memset(&msg.want, 0, sizeof(msg.want));
+	memcpy(head, name->bytes, sizeof(head));
+	msg.want.vni = head[0];
+	msg.want.kind = (enum name_kind)head[1];
+	memcpy(msg.want.name, name->bytes + KEY_HEAD, name->key_len - KEY_HEAD);
+	msg.want.ttl = name->ttl;
+	msg.want.ports_len = name->ports_len;
+	msg.want.addrs_len = name->addrs_len;
+	msg.want.ptr = name->ptr;
+	memcpy(msg.want.ports, body, ports);
+	memcpy(msg.addrs, body + ports, addrs);
+	return proto_send(fd, PROTO_NAME_PUT, &msg, sizeof(msg.want) + addrs,
+			  NULL);
+}
+
+/* All of them. */
+
+static void unsee_each(struct shadow *s, struct item *item, bool arg)
+{
+	(void)s;
+	(void)arg;
+	item->seen = false;
+}
+
+static void kill_unseen_each(struct shadow *s, struct item *item, bool arg)
+{
+	(void)arg;
+	if (item->seen || item->dead)
+		return;
+	if (item->kind == ITEM_ZONE)
+		shadow_zone_del(
+			s,
+			container_of(item, struct zone_item, item)->want.vni);
+	else
+		kill_item(s, item);
+}
+
+void shadow_audit_begin(struct shadow *s)
+{
+	each(s, unsee_each, false);
+}
+
+void shadow_audit_end(struct shadow *s)
+{
+	each(s, kill_unseen_each, false);
+}
+
+static void tell_each(struct shadow *s, struct item *item, bool sockets)
+{
+	/* What the server is not told of it will not have. */
+	if (item->dead) {
+		item_free(s, item);
+		return;
+	}
+	if (item->kind == ITEM_ZONE && sockets)
+		container_of(item, struct zone_item, item)->fds_told = false;
+	enqueue(s, item);
+}
+
+void shadow_tell_all(struct shadow *s, bool sockets)
+{
+	each(s, tell_each, sockets);
+}
+
+bool shadow_is_told(const struct shadow *s)
+{
+	return !s->queue;
+}
+
+int shadow_tell_one(struct shadow *s, int fd)
+{
+	struct item *item = s->queue;
+	int err = 0;
+
+	switch (item->kind) {
+	case ITEM_ZONE:
+		err = zone_tell(container_of(item, struct zone_item, item), fd);
+		break;
+	case ITEM_CLIENT:
+		err = client_tell(container_of(item, struct client_item, item),
+				  fd);
+		break;
+	case ITEM_NAME:
+		err = name_tell(container_of(item, struct name_item, item), fd);
+		break;
+	case ITEM_MAX:
+		break;
+	}
+	if (err)
+		return err;
+	if (item->dead) {
+		item_free(s, item);
+		return 0;
+	}
+	DL_DELETE(s->queue, item);
+	item->queued = false;
+	return 0;
+}

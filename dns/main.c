@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netd-dns - the DNS server of this host's networks.
+ *
+ * Started by netd with a listening socket and a connection to it, and with
+ * nothing else; told everything over that connection. It gives up all rights
+ * before it reads anything, and goes on answering when netd is away.
+ */
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "netd/log.h"
+#include "netd/util.h"
+#include "privs.h"
+#include "proto.h"
+#include "server.h"
+
+static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)w;
+	(void)revents;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/*
+ * Calling listen() again makes this process, not netd, the one that
+ * SO_PEERCRED names to whoever connects: a later netd learns our pid.
+ */
+static int sockets_check(void)
+{
+	static const int fds[] = { PROTO_FD_LISTEN, PROTO_FD_CONTROL };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		int flags = fcntl(fds[i], F_GETFL);
+
+		if (flags < 0 ||
+		    fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0 ||
+		    fcntl(fds[i], F_SETFD, FD_CLOEXEC) < 0)
+			return -errno;
+	}
+	return listen(PROTO_FD_LISTEN, 8) ? -errno : 0;
+}
+
+static int serve(const char *user)
+{
+	uid_t owner = getuid();
+	struct server *s = NULL;
+	struct ev_loop *loop;
+	ev_signal term;
+	int err = sockets_check();
+
+	if (err) {
+		log_err("dns: not started by netd error=%d", err);
+		return err;
+	}
+	err = privs_drop(user);
+	if (!err)
+		err = privs_filter();
+	if (err) {
+		log_err("dns: cannot give up rights error=%d", err);
+		return err;
+	}
+	loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+	if (!loop)
+		return -ENOMEM;
+	ev_signal_init(&term, on_term, SIGTERM);
+	ev_signal_start(loop, &term);
+	err = server_new(loop, owner, &s);
+	if (!err)
+		err = server_control_open(s, PROTO_FD_LISTEN, PROTO_FD_CONTROL);
+	if (!err)
+		ev_run(loop, 0);
+	server_free(s);
+	ev_signal_stop(loop, &term);
+	ev_loop_destroy(loop);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	int err;
+
+	if (argc == 2 && str_eq(argv[1], "--version")) {
+		printf("netd-dns %s\n", NETD_VERSION);
+		return 0;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	err = serve(argc == 2 ? argv[1] : "");
+	/* Without exit handlers, which may want files that are out of reach. */
+	fflush(NULL);
+	_exit(err ? 1 : 0);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parts - what the server's own files know of each other.
+ *
+ * server.c owns the struct and what is wanted, control.c speaks with netd,
+ * udp.c and tcp.c with clients. Each part keeps its state in a struct of its
+ * own and is opened and closed by server.c.
+ */
+#pragma once
+
+#include <ev.h>
+#include <netinet/in.h>
+
+#include "proto.h"
+#include "server.h"
+#include "upstream.h"
+#include "zone.h"
+
+/* Sockets of one zone's gateway. */
+struct listener {
+	uint64_t id;
+	uint32_t vni;
+	struct ip_addr gateway;
+	int udp;
+	int tcp;
+	ev_io udp_io;
+	ev_io tcp_io;
+	struct server *server;
+	struct listener *prev, *next;
+};
+
+struct server {
+	struct ev_loop *loop;
+	uid_t owner;
+	struct zones *zones;
+	struct query_env env;
+	struct cache *cache;
+	struct forward *forward;
+	struct upstream *upstream;
+	struct control *control;
+	struct udp *udp;
+	struct tcp *tcp;
+	struct listener *listeners;
+	uint64_t last_id;
+	/* Queries are left to the server that was here before. */
+	bool hold;
+	/* As netd told them; loops and gateways are left out when used. */
+	struct proto_upstreams upstreams;
+	/* What was last asked with, so that a change is seen. */
+	struct proto_upstreams used;
+	ev_timer expire;
+	ev_timer probe;
+};
+
+/* What the control connection says. */
+int server_zone_put(struct server *s, const struct want_zone *want,
+		    int fds[PROTO_FDS_MAX]);
+void server_zone_del(struct server *s, uint32_t vni);
+void server_sync_end(struct server *s);
+void server_hold(struct server *s, bool hold);
+void server_upstreams(struct server *s, const struct proto_upstreams *want);
+
+struct control *control_new(struct server *s);
+void control_free(struct control *c);
+int control_open(struct control *c, int listen_fd, int control_fd);
+
+struct udp *udp_new(void);
+void udp_free(struct udp *u);
+void udp_read(struct listener *l);
+void udp_send(struct listener *l, const struct sockaddr_storage *peer,
+	      socklen_t peer_len, const uint8_t *data, size_t len);
+
+struct tcp *tcp_new(struct server *s);
+void tcp_free(struct tcp *t);
+void tcp_accept(struct listener *l);
+/* An answer that was waited for. */
+void tcp_send(struct tcp *t, uint64_t id, const uint8_t *data, size_t len);
+
+/* The address in a socket address; v4 as v4-mapped. */
+struct ip_addr sockaddr_ip(const struct sockaddr_storage *ss);

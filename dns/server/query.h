@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query - what is answered to whom; pure.
+ *
+ * A query walks an ordered table of steps; the first that knows the answer
+ * ends it. Nobody outside the zones' clients learns anything, names of ours
+ * never leave this host, and all else is the upstreams' (QUERY_FORWARD).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "msg.h"
+#include "zone.h"
+#include "netd/dns.h"
+
+/*
+ * A question we ask our own upstreams: PROBE, a digit. When it arrives here
+ * that upstream leads back to us.
+ */
+#define PROBE_LEN 16
+#define PROBE_ZONE "netd-probe"
+
+struct query_env {
+	const struct zones *zones;
+	/* State of a small generator: order of addresses, nothing secret. */
+	uint64_t random;
+	/* Lower-case text; empty while no probe is out. */
+	char probe[PROBE_LEN + 1];
+	struct dns_stats stats;
+};
+
+enum query_verdict {
+	QUERY_DROP,
+	/* The answer is written. */
+	QUERY_REPLY,
+	/* For the upstreams; q is filled. */
+	QUERY_FORWARD,
+	/* A SERVFAIL is written; upstream number ret->upstream leads here. */
+	QUERY_LOOP,
+};
+
+struct query_result {
+	size_t len;
+	unsigned upstream;
+};
+
+/* out has DNS_TCP_MAX bytes for TCP, DNS_UDP_MAX for UDP. */
+enum query_verdict query_answer(struct query_env *env, const void *data,
+				size_t len, const struct ip_addr *src, bool tcp,
+				struct dns_query *q, void *out,
+				struct query_result *ret);
+
+/* The room an answer to q has. */
+static inline size_t query_limit(const struct dns_query *q, bool tcp)
+{
+	return tcp ? DNS_TCP_MAX : q->udp_size;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queries over UDP, in batches: one system call takes up to BATCH of them,
+ * one sends their answers. An answer that the socket does not take is lost,
+ * as any datagram may be; the client asks again.
+ */
+#include <sys/socket.h>
+
+#include "netd/util.h"
+#include "parts.h"
+
+#define BATCH 32
+/* Batches before the loop looks at its other watchers. */
+#define ROUNDS 4
+/* A query with options; longer ones are no honest queries over UDP. */
+#define QUERY_BYTES 2048
+
+struct udp {
+	struct mmsghdr in[BATCH];
+	struct mmsghdr out[BATCH];
+	struct iovec in_iov[BATCH];
+	struct iovec out_iov[BATCH];
+	struct sockaddr_storage peer[BATCH];
+	uint8_t query[BATCH][QUERY_BYTES];
+	uint8_t answer[BATCH][DNS_UDP_MAX];
+};
+
+struct udp *udp_new(void)
+{
+	struct udp *u = xzalloc(sizeof(*u));
+
+	for (size_t i = 0; i < BATCH; i++) {
+		u->in_iov[i] = (struct iovec){ u->query[i], QUERY_BYTES };
+		u->in[i].msg_hdr.msg_iov = &u->in_iov[i];
+		u->in[i].msg_hdr.msg_iovlen = 1;
+		u->in[i].msg_hdr.msg_name = &u->peer[i];
+	}
+	return u;
+}
+
+void udp_free(struct udp *u)
+{
+	free(u);
+}
+
+/* Answers the i-th query of the batch as the n-th answer; true if it did. */
+static bool answer(struct listener *l, struct udp *u, size_t i, size_t n)
+{
+	struct msghdr *in = &u->in[i].msg_hdr;
+	struct forward_to to = { .id = l->id, .peer_len = in->msg_namelen };
+	struct ip_addr src = sockaddr_ip(&u->peer[i]);
+	size_t len = u->in[i].msg_len;
+
+	memcpy(&to.peer, &u->peer[i], in->msg_namelen);
+	/* Cut by the kernel: shown to the reader as what it is, no query. */
+	if (in->msg_flags & MSG_TRUNC)
+		len = 0;
+	len = server_answer(l->server, u->query[i], len, &src, &to,
+			    u->answer[n]);
+	if (!len)
+		return false;
+	u->out_iov[n] = (struct iovec){ u->answer[n], len };
+	u->out[n].msg_hdr = (struct msghdr){
+		.msg_name = &u->peer[i],
+		.msg_namelen = in->msg_namelen,
+		.msg_iov = &u->out_iov[n],
+		.msg_iovlen = 1,
+	};
+	return true;
+}
+
+static void send_all(int fd, struct mmsghdr *out, size_t n)
+{
+	while (n) {
+		int sent = sendmmsg(fd, out, (unsigned)n, MSG_DONTWAIT);
+
+		/* The first one fails alone: no route to it, for example. */
+		if (sent <= 0)
+			sent = 1;
+		out += sent;
+		n -= (size_t)sent;
+	}
+}
+
+void udp_read(struct listener *l)
+{
+	struct udp *u = l->server->udp;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t answers = 0;
+		int n;
+
+		for (size_t i = 0; i < BATCH; i++)
+			u->in[i].msg_hdr.msg_namelen = sizeof(u->peer[i]);
+		n = recvmmsg(l->udp, u->in, BATCH, MSG_DONTWAIT, NULL);
+		if (n <= 0)
+			return;
+		for (int i = 0; i < n; i++)
+			answers += answer(l, u, (size_t)i, answers);
+		send_all(l->udp, u->out, answers);
+		if (n < BATCH)
+			return;
+	}
+}
+
+void udp_send(struct listener *l, const struct sockaddr_storage *peer,
+	      socklen_t peer_len, const uint8_t *data, size_t len)
+{
+	sendto(l->udp, data, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+	       (const struct sockaddr *)peer, peer_len);
+}

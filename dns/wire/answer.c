@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers of upstreams: the bytes come from anywhere, so all of them are
+ * walked once, names inside known record data too, before they are kept or
+ * passed on. What was checked keeps its bytes; only the id, flags, question
+ * (its case) and TTLs change later, which moves nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "msg.h"
+#include "netd/util.h"
+
+struct record {
+	size_t start;
+	size_t ttl_at;
+	uint16_t type;
+	uint32_t ttl;
+	size_t data_at;
+	uint16_t data_len;
+	struct dns_name owner;
+};
+
+static int record_read(struct rbuf *r, struct record *ret)
+{
+	ret->start = r->pos;
+	if (dns_name_read(r, &ret->owner))
+		return -EBADMSG;
+	ret->type = rbuf_u16(r);
+	rbuf_u16(r);
+	ret->ttl_at = r->pos;
+	ret->ttl = rbuf_u32(r);
+	ret->data_len = rbuf_u16(r);
+	ret->data_at = r->pos;
+	if (!rbuf_ptr(r, ret->data_len))
+		return -EBADMSG;
+	/* RFC 2181 8: the upper bit means 0. */
+	if (ret->ttl > INT32_MAX)
+		ret->ttl = 0;
+	return 0;
+}
+
+/*
+ * Types whose data may hold compressed names (RFC 3597 4): bytes before the
+ * first name, names, bytes behind them.
+ */
+static const struct shape {
+	uint16_t type;
+	uint8_t before;
+	uint8_t names;
+	uint8_t behind;
+} shapes[] = {
+	{ ns_t_ns, 0, 1, 0 },	 { ns_t_cname, 0, 1, 0 },
+	{ ns_t_ptr, 0, 1, 0 },	 { ns_t_dname, 0, 1, 0 },
+	{ ns_t_mx, 2, 1, 0 },	 { ns_t_srv, 6, 1, 0 },
+	{ ns_t_soa, 0, 2, 20 },	 { ns_t_a, 4, 0, 0 },
+	{ ns_t_aaaa, 16, 0, 0 },
+};
+
+static int data_check(const struct rbuf *msg, const struct record *rr)
+{
+	size_t end = rr->data_at + rr->data_len;
+	struct rbuf r = rbuf_make(msg->data, end);
+	struct dns_name name;
+
+	r.pos = rr->data_at;
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		const struct shape *s = &shapes[i];
+
+		if (s->type != rr->type)
+			continue;
+		rbuf_ptr(&r, s->before);
+		for (unsigned k = 0; k < s->names && !r.bad; k++)
+			if (dns_name_read(&r, &name))
+				return -EBADMSG;
+		rbuf_ptr(&r, s->behind);
+		return r.bad || r.pos != end ? -EBADMSG : 0;
+	}
+	return 0;
+}
+
+static void ttl_take(struct dns_answer *a, uint32_t ttl)
+{
+	a->ttl = a->has_ttl ? MIN(a->ttl, ttl) : ttl;
+	a->has_ttl = true;
+}
+
+/* RFC 2308 5: the lower of the SOA's own TTL and its last field. */
+static uint32_t soa_ttl(const struct rbuf *msg, const struct record *rr)
+{
+	struct rbuf r = rbuf_make(msg->data, rr->data_at + rr->data_len);
+
+	r.pos = r.len - 4;
+	return MIN(rr->ttl, rbuf_u32(&r));
+}
+
+static int section_check(struct rbuf *r, unsigned n, enum dns_section section,
+			 uint16_t type, struct dns_answer *ret)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct record rr;
+
+		if (record_read(r, &rr) || rr.type == ns_t_opt ||
+		    data_check(r, &rr))
+			return -EBADMSG;
+		if (section == DNS_ANSWER) {
+			if (rr.type == type || type == ns_t_any)
+				ret->negative = false;
+			ttl_take(ret, rr.ttl);
+		} else if (rr.type == ns_t_soa && ret->negative) {
+			ttl_take(ret, soa_ttl(r, &rr));
+			ret->has_soa = true;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Additional records are optional: from the OPT on they are cut away, since
+ * taking one out of the middle would move what names point to.
+ */
+static int additional_check(struct rbuf *r, unsigned n, unsigned *kept,
+			    size_t *end)
+{
+	bool cut = false;
+
+	*kept = 0;
+	*end = r->pos;
+	for (unsigned i = 0; i < n; i++) {
+		struct record rr;
+
+		if (record_read(r, &rr))
+			return -EBADMSG;
+		if (rr.type == ns_t_opt) {
+			/* An extended code is a failure we cannot pass on. */
+			if (cut || rr.owner.labels || rr.ttl >> 24)
+				return -EREMOTEIO;
+			cut = true;
+			continue;
+		}
+		if (data_check(r, &rr))
+			return -EBADMSG;
+		if (!cut) {
+			*kept = i + 1;
+			*end = r->pos;
+		}
+	}
+	return 0;
+}
+
+static int question_check(struct rbuf *r, const struct dns_name *name,
+			  uint16_t type)
+{
+	struct dns_name asked;
+
+	if (dns_name_read(r, &asked) || !dns_name_eq(&asked, name) ||
+	    rbuf_u16(r) != type || rbuf_u16(r) != ns_c_in || r->bad)
+		return -EBADMSG;
+	return 0;
+}
+
+int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
+		     uint16_t type, struct dns_answer *ret)
+{
+	struct rbuf r = rbuf_make(data, *len);
+	struct dns_answer a = { .negative = true };
+	uint16_t count[4];
+	unsigned kept;
+	size_t end;
+	int err;
+
+	rbuf_u16(&r);
+	a.flags = rbuf_u16(&r);
+	for (size_t i = 0; i < ARRAY_LEN(count); i++)
+		count[i] = rbuf_u16(&r);
+	if (r.bad || !(a.flags & DNS_FLAG_QR) || count[0] != 1)
+		return -EBADMSG;
+	a.rcode = a.flags & 15;
+	err = question_check(&r, name, type);
+	if (!err)
+		err = section_check(&r, count[1], DNS_ANSWER, type, &a);
+	if (!err)
+		err = section_check(&r, count[2], DNS_AUTHORITY, type, &a);
+	if (!err)
+		err = additional_check(&r, count[3], &kept, &end);
+	if (err)
+		return err;
+	if (rbuf_left(&r))
+		return -EBADMSG;
+	if (a.rcode != ns_r_noerror && a.rcode != ns_r_nxdomain)
+		return -EREMOTEIO;
+	/* RFC 2308 5: without an SOA nobody said for how long it is not. */
+	if (a.negative && !a.has_soa)
+		a.has_ttl = false;
+	data[10] = (uint8_t)(kept >> 8);
+	data[11] = (uint8_t)kept;
+	*len = end;
+	*ret = a;
+	return 0;
+}
+
+void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max)
+{
+	struct rbuf r = rbuf_make(data, len);
+	struct dns_name name;
+	unsigned n;
+
+	r.pos = 6;
+	n = rbuf_u16(&r);
+	n += rbuf_u16(&r);
+	n += rbuf_u16(&r);
+	if (r.bad || dns_name_read(&r, &name) || !rbuf_ptr(&r, 4))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		struct record rr;
+		struct wbuf w;
+
+		if (record_read(&r, &rr))
+			return;
+		w = wbuf_make(data + rr.ttl_at, 4);
+		rr.ttl = MIN(rr.ttl, max);
+		wbuf_u32(&w, rr.ttl > age ? rr.ttl - age : 0);
+	}
+}
+
+size_t dns_answer_reply(const uint8_t *data, size_t len,
+			const struct dns_query *query, void *buf, size_t limit)
+{
+	size_t records = DNS_HEADER_LEN + query->question_len;
+	size_t room = limit - (query->edns ? DNS_OPT_LEN : 0);
+	struct rbuf head = rbuf_make(data, len);
+	struct dns_reply reply;
+
+	rbuf_u16(&head);
+	dns_reply_begin(&reply, query, buf, limit);
+	reply.rcode = rbuf_u16(&head) & 15;
+	if (len > room || len < records) {
+		reply.truncated = true;
+		return dns_reply_end(&reply);
+	}
+	rbuf_u16(&head);
+	for (size_t i = 0; i < ARRAY_LEN(reply.count); i++)
+		reply.count[i] = rbuf_u16(&head);
+	wbuf_bytes(&reply.w, data + records, len - records);
+	return dns_reply_end(&reply);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * msg - DNS messages: a query in, an answer out; pure.
+ *
+ * A query is checked as a whole before anything looks at it: every count,
+ * record and option must lie inside, and nothing may follow. An answer is
+ * written into the caller's buffer, its question copied byte for byte (its
+ * case is a check of the asker's: 0x20). Nothing here allocates.
+ */
+#pragma once
+
+#include <arpa/nameser.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "name.h"
+
+/* What fits any path without fragments (DNS flag day 2020). */
+#define DNS_UDP_MAX 1232
+/* Without EDNS (RFC 1035 2.3.4). */
+#define DNS_UDP_MIN 512
+/* With the two bytes of length before it (RFC 1035 4.2.2). */
+#define DNS_TCP_MAX 65535
+/* Type and class behind the name. */
+#define DNS_QUESTION_MAX (DNS_NAME_MAX + 4)
+/* An OPT without options. */
+#define DNS_OPT_LEN 11
+
+enum {
+	DNS_FLAG_QR = 0x8000,
+	DNS_FLAG_AA = 0x0400,
+	DNS_FLAG_TC = 0x0200,
+	DNS_FLAG_RD = 0x0100,
+	DNS_FLAG_RA = 0x0080,
+	DNS_FLAG_AD = 0x0020,
+	DNS_FLAG_CD = 0x0010,
+};
+
+/* RFC 6891 9: its upper bits travel in the OPT. */
+#define DNS_BADVERS 16
+
+struct dns_query {
+	uint16_t id;
+	uint16_t flags;
+	uint16_t type;
+	uint16_t class;
+	/* As asked, case kept; 0 long when it could not be read. */
+	uint8_t question[DNS_QUESTION_MAX];
+	uint16_t question_len;
+	bool edns;
+	/* How long an answer over UDP may be. */
+	uint16_t udp_size;
+	struct dns_name name;
+};
+
+/* Nothing is answered: too short, or itself an answer. */
+#define DNS_DROP (-1)
+
+/* DNS_DROP, or the code to answer with; ns_r_noerror: a query to look at. */
+int dns_query_read(const void *data, size_t len, struct dns_query *ret);
+
+enum dns_section { DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL, DNS_SECTION_MAX };
+
+struct dns_reply {
+	struct wbuf w;
+	const struct dns_query *query;
+	uint16_t count[DNS_SECTION_MAX];
+	/* Of 12 bits; the upper eight need EDNS. */
+	uint16_t rcode;
+	bool authoritative;
+	bool truncated;
+};
+
+/* limit: what the asker takes; the buffer has at least as many bytes. */
+void dns_reply_begin(struct dns_reply *reply, const struct dns_query *query,
+		     void *buf, size_t limit);
+
+/* An owner that is the question's label at this place in the name. */
+#define DNS_OWNER(at) ((uint16_t)(0xc000 | (DNS_HEADER_LEN + (at))))
+#define DNS_OWNER_ROOT 0
+
+/*
+ * One record. When it does not fit, the answer is cut: TC is set for the
+ * answer section, others are left out (RFC 2181 9). Then false.
+ */
+bool dns_reply_rr(struct dns_reply *reply, enum dns_section section,
+		  uint16_t owner, uint16_t type, uint32_t ttl, const void *data,
+		  size_t len);
+
+/* n ready records of `size` bytes each, as many as fit. */
+bool dns_reply_rrs(struct dns_reply *reply, enum dns_section section,
+		   const uint8_t *rrs, size_t n, size_t size);
+
+/* Drops everything behind the question. */
+void dns_reply_clear(struct dns_reply *reply);
+
+/* Writes header and OPT; returns the answer's length. */
+size_t dns_reply_end(struct dns_reply *reply);
+
+/* What is answered when all that is known of a query is its code. */
+size_t dns_reply_error(const struct dns_query *query, int rcode, void *buf,
+		       size_t size);
+
+/*
+ * The question for an upstream: ours alone, RD set, a bare OPT behind it.
+ * Last, because c-ares 1.18 cuts its last 11 bytes off when a server answers
+ * FORMERR. Returns its length.
+ */
+#define DNS_QUERY_MAX (DNS_HEADER_LEN + DNS_QUESTION_MAX + DNS_OPT_LEN)
+size_t dns_query_write(const struct dns_name *name, uint16_t type, uint16_t id,
+		       uint8_t buf[DNS_QUERY_MAX]);
+
+/* An upstream's answer, checked. */
+struct dns_answer {
+	uint16_t flags;
+	uint8_t rcode;
+	/* No record of the type asked for. */
+	bool negative;
+	bool has_soa;
+	/* The shortest of its records; of the SOA's minimum when negative. */
+	uint32_t ttl;
+	bool has_ttl;
+};
+
+/*
+ * Is this a well-formed answer to that question? Cuts its OPT off: *len may
+ * shrink. 0, or -EBADMSG; -EREMOTEIO when it fails by its own words.
+ */
+int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
+		     uint16_t type, struct dns_answer *ret);
+
+/* Makes a checked answer `age` seconds older; TTLs above max are cut first. */
+void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max);
+
+/* A checked answer as the answer to this query; TC when it does not fit. */
+size_t dns_answer_reply(const uint8_t *data, size_t len,
+			const struct dns_query *query, void *buf, size_t limit);
