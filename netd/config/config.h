@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config - what netd is told: defaults, one file, NETD_*, flags; the later
- * wins.
+ * config - how this netd is to run: files, environment and flags, as one
+ * struct.
  *
- * Every key is a row of one table: its name in the file and in the
- * environment, its flag, its type and range, where it goes. Unknown keys are
- * refused with file, line and column.
+ * Low to high: what is built in, /etc/netd/netd.yaml (or --config FILE),
+ * NETD_* of the environment, flags. With --root DIR the file is
+ * DIR/netd.yaml, so that several netd of one host share nothing by accident.
+ * A key that is not known, of another type or out of range is refused, with
+ * its place in the file.
+ *
+ * What config_load() filled is the caller's until config_free(); the strings
+ * are never NULL unless it is said here. Nothing below the folders is made.
  */
 #pragma once
 
@@ -13,69 +18,78 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "netd/addr.h"
 #include "netd/log.h"
-#include "netd/want.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/netd/netd.yaml"
+#define CONFIG_FILE_MAX (1024 * 1024)
+
+#define CONFIG_POOLS_MAX 8
+#define CONFIG_UPSTREAMS_MAX 8
 
 enum config_action {
 	CONFIG_RUN,
-	/* Print the text and end: --help, --version, --check-config. */
+	/* --version, --help, --check-config: print the text and be done. */
 	CONFIG_SHOW,
-	/* --cleanup: take away what outlives the daemon. */
+	/* Take away what netd made, and be done. */
 	CONFIG_CLEANUP,
 };
 
+enum config_backend { CONFIG_SQLITE, CONFIG_ETCD };
+
 struct config {
 	enum config_action action;
-	/* An operator says that another or a rolled back store is meant. */
+	/* --adopt-store: take a store that is not the one known here. */
 	bool adopt_store;
 
-	/* node.name, node.address (none: the default route's), node.uplinks */
-	char node_name[NAME_LEN];
+	char *node_name;
+	/* None: the source address of the default route. */
 	struct ip_addr node_address;
+	/* Only these interfaces; len 0: all that serve. */
 	char **uplinks;
 	size_t uplinks_len;
 
-	/* store.*; no endpoints: SQLite. "http://10.0.0.1:2379" */
+	enum config_backend backend;
+	/* "http(s)://HOST:PORT"; len 0 with SQLite. */
 	char **endpoints;
 	size_t endpoints_len;
 	char *prefix;
 	uint32_t lease_ttl_s;
 	bool insecure;
+	/* NULL where not given. */
 	char *tls_ca, *tls_cert, *tls_key;
 
-	/* api.socket, api.group */
 	char *socket;
+	/* Empty: no group. */
 	char *group;
 
-	/* overlay.port, overlay.mtu (0: the underlay's) */
 	uint16_t vxlan_port;
+	/* 0: from the underlay. */
 	uint32_t mtu;
 
-	/* ipam.pools, ipam.network_prefix (22), ipam.vip_pool */
-	struct ip_prefix pools[8];
+	struct ip_prefix pools[CONFIG_POOLS_MAX];
 	size_t pools_len;
-	uint32_t network_prefix;
+	/* As written: 22 for a /22. */
+	uint8_t network_prefix;
 	struct ip_prefix vip_pool;
 
-	/* dns.domain, dns.upstreams (none: resolv.conf), dns.user */
 	char *domain;
-	struct ip_addr *upstreams;
+	/* len 0: the host's resolv.conf. */
+	struct ip_addr upstreams[CONFIG_UPSTREAMS_MAX];
 	size_t upstreams_len;
 	char *dns_user;
 
 	enum log_level log_level;
 
-	/* By --root, or where the system keeps such things. */
-	char *state_dir, *run_dir;
+	/* Where things are; from --root, or the system's places. */
+	char *state_dir, *run_dir, *ns_dir, *resolv_dir, *dns_dir, *pin_dir;
 	char *db_file, *pid_file;
-	char *ns_dir, *resolv_dir, *dns_dir, *pin_dir;
 };
 
 /*
- * Fills *ret; config_free() releases it, also after a failure. -EINVAL: what
- * is wrong is in `text`, a line or more with the way out. With CONFIG_SHOW
- * `text` is what to print.
+ * 0, or -errno with the reason in text, ready to print. With CONFIG_SHOW text
+ * is what was asked for. config_free() is right after either.
  */
 int config_load(int argc, char **argv, char **envp, struct config *ret,
 		char *text, size_t size);
-void config_free(struct config *config);
+void config_free(struct config *cfg);
