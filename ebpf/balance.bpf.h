@@ -22,9 +22,6 @@ struct client {
 	__u32 pad;
 };
 
-/* Guards: an address's entry for port 0 says all, or look at the port. */
-#define GUARD_ALL 1u
-
 static __always_inline int guard_hits(const struct abi_addr *addr, __be16 port)
 {
 	struct abi_guard_key key = {};
@@ -35,7 +32,7 @@ static __always_inline int guard_hits(const struct abi_addr *addr, __be16 port)
 	hit = bpf_map_lookup_elem(&guards, &key);
 	if (!hit)
 		return 0;
-	if (*hit == GUARD_ALL)
+	if (*hit == ABI_GUARD_ALL)
 		return 1;
 	key.port = port;
 	return port && bpf_map_lookup_elem(&guards, &key) != NULL;

@@ -101,7 +101,13 @@ struct abi_net {
 	__u32 flags;
 };
 
-/* What pods must not reach; port 0: every port, address 0: this host's. */
+/*
+ * What pods must not reach; address 0: the host, by whatever address. Port 0
+ * is looked up first, and says that all is, or to look up the port too.
+ */
+#define ABI_GUARD_ALL 1u
+#define ABI_GUARD_SEE_PORT 2u
+
 struct abi_guard_key {
 	struct abi_addr addr;
 	__be16 port;

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lb - frontends, their backends and slots.
+ *
+ * Backends and slots lie in two arrays that are mapped into this process. A
+ * new set is written beside the old one with plain stores, then one update of
+ * the frontend's entry makes every reader see it whole. The old slots and the
+ * ids of backends that left rest for a while before they are used again.
+ *
+ * A backend's id belongs to one frontend, so "alive" means: in that one's
+ * set. What a frontend had can be read back from the two arrays alone.
+ */
+#include "lb.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/in.h>
+#include <sys/mman.h>
+#include <uthash.h>
+
+#include "arena.h"
+#include "load.h"
+#include "maglev.h"
+#include "netd.skel.h"
+
+/* Slots of a VIP's run: beyond, weights are rounded. */
+#define UNIFORM_SLOTS_MAX 16384
+
+struct member {
+	struct want_backend want;
+	uint32_t id;
+};
+
+struct frontend {
+	UT_hash_handle hh;
+	struct abi_frontend_key key;
+	struct abi_frontend value;
+	struct member *members;
+	size_t len;
+	uint32_t epoch;
+};
+
+struct lb {
+	struct frontend *frontends;
+	struct abi_backend *backends;
+	uint32_t *slots;
+	struct arena *ids;
+	struct arena *runs;
+};
+
+static void frontend_free(struct frontend *fe)
+{
+	if (!fe)
+		return;
+	free(fe->members);
+	free(fe);
+}
+
+DEFINE_FREEP(struct frontend, frontend_free)
+
+static uint32_t elements(uint32_t slots)
+{
+	return (slots + ABI_RUN_SLOTS - 1) / ABI_RUN_SLOTS;
+}
+
+static bool is_published(const struct abi_frontend_key *key)
+{
+	static const struct abi_addr none;
+
+	return memcmp(&key->addr, &none, sizeof(none)) == 0;
+}
+
+static bool is_local(const struct want_backend *b)
+{
+	return b->vni && ip_is_none(&b->vtep);
+}
+
+/* ---- sets of backends ---- */
+
+static int cmp_member(const void *a, const void *b)
+{
+	const struct want_backend *x = &((const struct member *)a)->want;
+	const struct want_backend *y = &((const struct member *)b)->want;
+	int c = ip_cmp(&x->addr, &y->addr);
+
+	return c ? c : (x->port > y->port) - (x->port < y->port);
+}
+
+/* The same backend, whatever its weight. */
+static bool same_backend(const struct want_backend *x,
+			 const struct want_backend *y)
+{
+	return ip_eq(&x->addr, &y->addr) && x->port == y->port &&
+	       ip_eq(&x->vtep, &y->vtep) && x->vni == y->vni;
+}
+
+static bool same_set(const struct frontend *x, const struct frontend *y)
+{
+	if (x->len != y->len || x->value.vni != y->value.vni)
+		return false;
+	for (size_t i = 0; i < x->len; i++) {
+		if (!same_backend(&x->members[i].want, &y->members[i].want) ||
+		    x->members[i].want.weight != y->members[i].want.weight)
+			return false;
+	}
+	return true;
+}
+
+static struct abi_frontend_key frontend_key(const struct want_frontend *want)
+{
+	struct abi_frontend_key key = {
+		.addr = abi_addr(&want->addr),
+		.port = __builtin_bswap16(want->port),
+		.proto = want->proto,
+	};
+
+	return key;
+}
+
+/* Sorted, each address and port once, this node's own VTEP left out. */
+static struct frontend *frontend_new(const struct ebpf *bpf,
+				     const struct want_frontend *want,
+				     const struct want_backend *backends,
+				     size_t len)
+{
+	struct frontend *fe = xzalloc(sizeof(*fe));
+
+	fe->key = frontend_key(want);
+	fe->value.vni = want->vni;
+	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
+	for (size_t i = 0; i < len; i++) {
+		struct want_backend *b = &fe->members[i].want;
+
+		*b = backends[i];
+		if (ip_eq(&b->vtep, &bpf->config.vtep))
+			memset(&b->vtep, 0, sizeof(b->vtep));
+	}
+	qsort(fe->members, len, sizeof(*fe->members), cmp_member);
+	for (size_t i = 0; i < len; i++) {
+		if (fe->len && cmp_member(&fe->members[fe->len - 1],
+					  &fe->members[i]) == 0)
+			continue;
+		fe->members[fe->len++] = fe->members[i];
+	}
+	return fe;
+}
+
+/* ---- ids ---- */
+
+static void backend_write(struct lb *lb, const struct member *m)
+{
+	struct abi_backend *b = &lb->backends[m->id];
+
+	b->addr = abi_addr(&m->want.addr);
+	b->vtep = abi_addr(&m->want.vtep);
+	b->vni = m->want.vni;
+	b->port = __builtin_bswap16(m->want.port);
+	b->weight = m->want.weight;
+	b->generation++;
+	b->flags = ABI_BACKEND_ALIVE |
+		   (is_local(&m->want) ? ABI_BACKEND_LOCAL : 0);
+}
+
+static void backend_drop(struct lb *lb, uint32_t id)
+{
+	lb->backends[id].flags = 0;
+	arena_put(lb->ids, id, 1, mono_ms());
+}
+
+#define NO_ID UINT32_MAX
+
+/* The id that an equal backend of a sorted set has, or NO_ID. */
+static uint32_t id_in(const struct frontend *fe, const struct member *m)
+{
+	const struct member *found =
+		fe && fe->len ? bsearch(m, fe->members, fe->len,
+					sizeof(*fe->members), cmp_member) :
+				NULL;
+
+	return found && same_backend(&found->want, &m->want) ? found->id :
+							       NO_ID;
+}
+
+/* Backends of `fe` that are not in `other`. */
+static void drop_missing(struct lb *lb, const struct frontend *fe,
+			 const struct frontend *other)
+{
+	for (size_t i = 0; i < fe->len; i++) {
+		if (fe->members[i].id != NO_ID &&
+		    id_in(other, &fe->members[i]) != fe->members[i].id)
+			backend_drop(lb, fe->members[i].id);
+	}
+}
+
+static int assign_ids(struct lb *lb, struct frontend *fe,
+		      const struct frontend *old)
+{
+	int64_t now = mono_ms();
+
+	for (size_t i = 0; i < fe->len; i++)
+		fe->members[i].id = id_in(old, &fe->members[i]);
+	for (size_t i = 0; i < fe->len; i++) {
+		struct member *m = &fe->members[i];
+
+		if (m->id != NO_ID) {
+			lb->backends[m->id].weight = m->want.weight;
+			continue;
+		}
+		if (arena_get(lb->ids, 1, now, &m->id))
+			return -ENOSPC;
+		backend_write(lb, m);
+	}
+	return 0;
+}
+
+/* ---- slots ---- */
+
+static uint32_t gcd(uint32_t a, uint32_t b)
+{
+	return b ? gcd(b, a % b) : a;
+}
+
+/* Every backend as often as its weight says; returns the slots used. */
+static uint32_t fill_uniform(const struct frontend *fe, bool local_only,
+			     uint32_t *slots)
+{
+	uint64_t sum = 0;
+	uint32_t unit = 0, n = 0;
+
+	for (size_t i = 0; i < fe->len; i++) {
+		unit = gcd(fe->members[i].want.weight, unit);
+		sum += fe->members[i].want.weight;
+	}
+	if (!unit)
+		return 0;
+	while (sum / unit > UNIFORM_SLOTS_MAX - fe->len)
+		unit *= 2;
+	for (size_t i = 0; i < fe->len; i++) {
+		const struct want_backend *b = &fe->members[i].want;
+		uint32_t times = b->weight ? MAX(1U, b->weight / unit) : 0;
+
+		if (local_only && !is_local(b))
+			continue;
+		while (times--)
+			slots[n++] = fe->members[i].id;
+	}
+	return n;
+}
+
+static uint32_t fill_maglev(const struct frontend *fe, uint32_t *slots)
+{
+	struct maglev_backend *backends =
+		xzalloc((fe->len + 1) * sizeof(*backends));
+	uint32_t n;
+
+	for (size_t i = 0; i < fe->len; i++) {
+		const struct want_backend *b = &fe->members[i].want;
+
+		backends[i] = (struct maglev_backend){
+			b->addr, b->port, b->weight, fe->members[i].id
+		};
+	}
+	n = maglev_fill(backends, fe->len, slots, maglev_size(fe->len));
+	free(backends);
+	return n;
+}
+
+static int run_write(struct lb *lb, const uint32_t *slots, uint32_t count,
+		     uint32_t *offset)
+{
+	uint32_t first = 0;
+
+	if (count && arena_get(lb->runs, elements(count), mono_ms(), &first))
+		return -ENOSPC;
+	*offset = first * ABI_RUN_SLOTS;
+	memcpy(lb->slots + *offset, slots, count * sizeof(*slots));
+	return 0;
+}
+
+static void run_drop(struct lb *lb, uint32_t offset, uint32_t count)
+{
+	arena_put(lb->runs, offset / ABI_RUN_SLOTS, elements(count), mono_ms());
+}
+
+static void runs_drop(struct lb *lb, const struct abi_frontend *v)
+{
+	run_drop(lb, v->offset, v->count);
+	run_drop(lb, v->local_offset, v->local_count);
+}
+
+static int runs_write(struct lb *lb, struct frontend *fe)
+{
+	static uint32_t slots[UNIFORM_SLOTS_MAX];
+	struct abi_frontend *v = &fe->value;
+	bool published = is_published(&fe->key);
+	uint32_t n;
+	int err;
+
+	_Static_assert(MAGLEV_SIZE_MAX <= UNIFORM_SLOTS_MAX, "room for both");
+	n = published ? fill_maglev(fe, slots) : fill_uniform(fe, false, slots);
+	err = run_write(lb, slots, n, &v->offset);
+	if (err)
+		return err;
+	v->count = n;
+	if (!published)
+		return 0;
+	n = fill_uniform(fe, true, slots);
+	err = run_write(lb, slots, n, &v->local_offset);
+	if (!err)
+		v->local_count = n;
+	return err;
+}
+
+/* ---- put and del ---- */
+
+static struct frontend *frontend_find(struct lb *lb,
+				      const struct abi_frontend_key *key)
+{
+	struct frontend *fe;
+
+	HASH_FIND(hh, lb->frontends, key, sizeof(*key), fe);
+	return fe;
+}
+
+/* The new set's slots and ids are written, then the entry is flipped. */
+static int frontend_flip(struct ebpf *bpf, struct frontend *fe,
+			 const struct frontend *old)
+{
+	struct lb *lb = bpf->lb;
+	int err = assign_ids(lb, fe, old);
+
+	if (!err)
+		err = runs_write(lb, fe);
+	if (err)
+		ebpf_fail(bpf, err, "no room for backends or slots");
+	else
+		err = ebpf_table_put(bpf, TABLE_FRONTENDS, &fe->key,
+				     &fe->value);
+	if (err) {
+		runs_drop(lb, &fe->value);
+		drop_missing(lb, fe, old);
+	}
+	return err;
+}
+
+static int check(struct ebpf *bpf, const struct want_frontend *want,
+		 const struct want_backend *backends, size_t len)
+{
+	ebpf_begin();
+	if (len > MAGLEV_BACKENDS_MAX)
+		return ebpf_fail(bpf, -E2BIG, "more than %d backends",
+				 MAGLEV_BACKENDS_MAX);
+	for (size_t i = 0; ip_is_none(&want->addr) && i < len; i++) {
+		if (!backends[i].vni)
+			return ebpf_fail(bpf, -EINVAL, "published backend "
+						       "outside the overlay");
+	}
+	return 0;
+}
+
+int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *want,
+		      const struct want_backend *backends, size_t len)
+{
+	AUTO(frontend_freep) struct frontend *fe = NULL;
+	struct lb *lb = bpf->lb;
+	struct frontend *old;
+	int err = check(bpf, want, backends, len);
+
+	if (err)
+		return err;
+	fe = frontend_new(bpf, want, backends, len);
+	fe->epoch = bpf->epoch;
+	old = frontend_find(lb, &fe->key);
+	if (old && same_set(old, fe)) {
+		old->epoch = bpf->epoch;
+		return ebpf_table_put(bpf, TABLE_FRONTENDS, &old->key,
+				      &old->value);
+	}
+	err = frontend_flip(bpf, fe, old);
+	if (err)
+		return err;
+	if (old) {
+		runs_drop(lb, &old->value);
+		drop_missing(lb, old, fe);
+		HASH_DEL(lb->frontends, old);
+		frontend_free(old);
+	}
+	HASH_ADD(hh, lb->frontends, key, sizeof(fe->key), fe);
+	fe = NULL;
+	return 0;
+}
+
+static int frontend_drop(struct ebpf *bpf, struct frontend *fe)
+{
+	int err = ebpf_table_del(bpf, TABLE_FRONTENDS, &fe->key);
+
+	if (err)
+		return err;
+	runs_drop(bpf->lb, &fe->value);
+	drop_missing(bpf->lb, fe, NULL);
+	HASH_DEL(bpf->lb->frontends, fe);
+	frontend_free(fe);
+	return 0;
+}
+
+int ebpf_frontend_del(struct ebpf *bpf, const struct want_frontend *want)
+{
+	struct abi_frontend_key key = frontend_key(want);
+	struct frontend *fe = frontend_find(bpf->lb, &key);
+
+	ebpf_begin();
+	return fe ? frontend_drop(bpf, fe) : 0;
+}
+
+int lb_audit_end(struct ebpf *bpf)
+{
+	struct frontend *fe, *next;
+	int err = 0;
+
+	HASH_ITER (hh, bpf->lb->frontends, fe, next) {
+		int rc = fe->epoch == bpf->epoch ? 0 : frontend_drop(bpf, fe);
+
+		err = err ? err : rc;
+	}
+	return err;
+}
+
+/* ---- what an earlier process left ---- */
+
+static int cmp_id(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct want_backend backend_read(const struct abi_backend *b)
+{
+	struct want_backend want = {
+		.vni = b->vni,
+		.port = __builtin_bswap16(b->port),
+		.weight = b->weight,
+	};
+
+	memcpy(&want.addr, &b->addr, sizeof(want.addr));
+	memcpy(&want.vtep, &b->vtep, sizeof(want.vtep));
+	return want;
+}
+
+/* The backends that a run of slots names; false: it makes no sense. */
+static bool members_read(struct lb *lb, struct frontend *fe)
+{
+	AUTO(str_freep) char *copy =
+		xzalloc((fe->value.count + 1) * sizeof(uint32_t));
+	uint32_t *ids = (uint32_t *)(void *)copy;
+
+	memcpy(ids, lb->slots + fe->value.offset,
+	       fe->value.count * sizeof(*ids));
+	qsort(ids, fe->value.count, sizeof(*ids), cmp_id);
+	fe->members = xzalloc((fe->value.count + 1) * sizeof(*fe->members));
+	for (uint32_t i = 0; i < fe->value.count; i++) {
+		struct member *m = &fe->members[fe->len];
+
+		if (i && ids[i] == ids[i - 1])
+			continue;
+		if (ids[i] >= ABI_BACKENDS_MAX || !arena_take(lb->ids, ids[i], 1))
+			return false;
+		m->id = ids[i];
+		m->want = backend_read(&lb->backends[m->id]);
+		fe->len++;
+	}
+	qsort(fe->members, fe->len, sizeof(*fe->members), cmp_member);
+	return true;
+}
+
+static bool run_take(struct lb *lb, uint32_t offset, uint32_t count)
+{
+	return offset % ABI_RUN_SLOTS == 0 && count <= UNIFORM_SLOTS_MAX &&
+	       arena_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count));
+}
+
+static void frontend_read(void *arg, const void *key, const void *value)
+{
+	struct lb *lb = arg;
+	struct frontend *fe = xzalloc(sizeof(*fe));
+	const struct abi_frontend *v = value;
+
+	memcpy(&fe->key, key, sizeof(fe->key));
+	memcpy(&fe->value, v, sizeof(*v));
+	/* What cannot be read is written anew when it is wanted. */
+	if (!run_take(lb, v->offset, v->count) ||
+	    !run_take(lb, v->local_offset, v->local_count) ||
+	    !members_read(lb, fe)) {
+		frontend_free(fe);
+		return;
+	}
+	HASH_ADD(hh, lb->frontends, key, sizeof(fe->key), fe);
+}
+
+/*
+ * Ids that a process wrote and did not come to use, or to drop. They are
+ * handed out lowest first: beyond the first that never was there is none, and
+ * pages that nobody touched cost nothing.
+ */
+static void backends_clean(struct lb *lb)
+{
+	for (uint32_t id = 0; id < ABI_BACKENDS_MAX; id++) {
+		if (!lb->backends[id].generation)
+			return;
+		if (!(lb->backends[id].flags & ABI_BACKEND_ALIVE))
+			continue;
+		if (arena_take(lb->ids, id, 1)) {
+			lb->backends[id].flags = 0;
+			arena_put(lb->ids, id, 1, mono_ms());
+		}
+	}
+}
+
+/* NULL and errno when it cannot be. */
+static void *map_array(const struct bpf_map *map, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bpf_map__fd(map), 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+#define BACKENDS_SIZE (ABI_BACKENDS_MAX * sizeof(struct abi_backend))
+#define SLOTS_SIZE (ABI_ARENA_MAX * sizeof(struct abi_run))
+
+DEFINE_FREEP(struct lb, lb_close)
+
+int lb_open(struct ebpf *bpf, struct lb **ret)
+{
+	AUTO(lb_closep) struct lb *lb = xzalloc(sizeof(*lb));
+
+	lb->ids = arena_new(ABI_BACKENDS_MAX);
+	lb->runs = arena_new(ABI_ARENA_MAX);
+	lb->backends = map_array(bpf->skel->maps.backends, BACKENDS_SIZE);
+	if (!lb->backends)
+		return -errno;
+	lb->slots = map_array(bpf->skel->maps.slots, SLOTS_SIZE);
+	if (!lb->slots)
+		return -errno;
+	table_each(bpf->tables[TABLE_FRONTENDS], frontend_read, lb);
+	backends_clean(lb);
+	*ret = take_ptr(lb);
+	return 0;
+}
+
+void lb_close(struct lb *lb)
+{
+	struct frontend *fe, *next;
+
+	if (!lb)
+		return;
+	HASH_ITER (hh, lb->frontends, fe, next) {
+		HASH_DEL(lb->frontends, fe);
+		frontend_free(fe);
+	}
+	arena_free(lb->ids);
+	arena_free(lb->runs);
+	if (lb->backends)
+		munmap(lb->backends, BACKENDS_SIZE);
+	if (lb->slots)
+		munmap(lb->slots, SLOTS_SIZE);
+	free(lb);
+}

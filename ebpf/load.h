@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * load - the room's own view of struct ebpf: programs, tables, what was
+ * wanted. Rules as in netd/ebpf.h.
+ */
+#pragma once
+
+#include "netd/bpf_abi.h"
+#include "netd/ebpf.h"
+#include "netd/util.h"
+
+#include "tables.h"
+
+struct netd_bpf;
+struct lb;
+struct net;
+struct node;
+struct claim;
+struct guard;
+struct pod;
+struct uplink;
+
+enum ebpf_table {
+	TABLE_PODS,
+	TABLE_ENDPOINTS,
+	TABLE_ROUTES,
+	TABLE_NETS,
+	TABLE_VTEPS,
+	TABLE_GUARDS,
+	TABLE_FRONTENDS,
+	TABLE_SOCKETS,
+	TABLE_MAX
+};
+
+struct ebpf {
+	struct ebpf_config config;
+	char *pin_dir;
+	char *maps_dir;
+	char *links_dir;
+	char *cgroup;
+	struct netd_bpf *skel;
+	bool tcx;
+	bool cgroup_attached;
+
+	struct table *tables[TABLE_MAX];
+	struct lb *lb;
+
+	/* What was wanted; each file keeps its own. */
+	struct net *nets;
+	struct node *nodes;
+	struct claim *claims;
+	struct guard *guards;
+	struct pod *pods;
+	struct uplink *uplinks;
+	uint64_t host_cookie;
+
+	/* Raised by ebpf_audit_begin(): what carries less was not put. */
+	uint32_t epoch;
+	bool auditing;
+
+	char error[2048];
+};
+
+/*
+ * Keeps why something failed, with what libbpf printed since the last call of
+ * ebpf_begin(), and returns err. bpf may be NULL: then for ebpf_error(NULL).
+ */
+int ebpf_fail(struct ebpf *bpf, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void ebpf_begin(void);
+
+/* table_put() and table_del() with the error explained. */
+int ebpf_table_put(struct ebpf *bpf, enum ebpf_table id, const void *key,
+		   const void *value);
+int ebpf_table_del(struct ebpf *bpf, enum ebpf_table id, const void *key);
+
+struct abi_addr abi_addr(const struct ip_addr *a);
+
+/* The other files' parts of open, audit and close. */
+int net_audit_end(struct ebpf *bpf);
+void net_free_all(struct ebpf *bpf);
+int node_audit_end(struct ebpf *bpf);
+void node_free_all(struct ebpf *bpf);
+int guard_apply(struct ebpf *bpf);
+int guard_audit_end(struct ebpf *bpf);
+void guard_free_all(struct ebpf *bpf);
+int pod_audit_end(struct ebpf *bpf);
+void pod_free_all(struct ebpf *bpf);
+bool pod_is_known(const struct ebpf *bpf, const char *id);
+void uplink_free_all(struct ebpf *bpf);
+bool uplink_is_known(const struct ebpf *bpf, const char *name);
+
+/* Is this one of the node's own addresses? */
+bool node_is_self(const struct ebpf *bpf, const struct ip_addr *addr);

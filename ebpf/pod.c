@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod - the endpoints of this node, and whose sockets are translated.
+ */
+#include <uthash.h>
+
+#include "attach.h"
+#include "load.h"
+
+struct pod {
+	UT_hash_handle hh;
+	char id[ENDPOINT_ID_LEN];
+	uint32_t vni;
+	struct ip_addr addr;
+	uint32_t ifindex;
+	uint64_t cookie;
+	uint32_t epoch;
+};
+
+static struct pod *pod_find(const struct ebpf *bpf, const char *id)
+{
+	struct pod *pod;
+
+	HASH_FIND(hh, bpf->pods, id, (unsigned int)strlen(id), pod);
+	return pod;
+}
+
+bool pod_is_known(const struct ebpf *bpf, const char *id)
+{
+	return pod_find(bpf, id) != NULL;
+}
+
+static struct abi_endpoint_key endpoint_key(uint32_t vni,
+					    const struct ip_addr *addr)
+{
+	struct abi_endpoint_key key = { .vni = vni, .addr = abi_addr(addr) };
+
+	return key;
+}
+
+static int socket_put(struct ebpf *bpf, uint64_t cookie, uint32_t vni,
+		      uint32_t role)
+{
+	struct abi_socket_key key = { .cookie = cookie, .vni = vni };
+
+	return cookie ? ebpf_table_put(bpf, TABLE_SOCKETS, &key, &role) : 0;
+}
+
+static int socket_del(struct ebpf *bpf, uint64_t cookie, uint32_t vni)
+{
+	struct abi_socket_key key = { .cookie = cookie, .vni = vni };
+
+	return ebpf_table_del(bpf, TABLE_SOCKETS, &key);
+}
+
+/* The namespace goes with its last endpoint, a network with its last there. */
+static int sockets_erase(struct ebpf *bpf, const struct pod *gone)
+{
+	const struct pod *pod, *next;
+	bool net_stays = false, stays = gone->cookie == bpf->host_cookie;
+	int err;
+
+	HASH_ITER (hh, bpf->pods, pod, next) {
+		if (pod->cookie != gone->cookie)
+			continue;
+		stays = true;
+		net_stays = net_stays || pod->vni == gone->vni;
+	}
+	err = net_stays ? 0 : socket_del(bpf, gone->cookie, gone->vni);
+	if (!err && !stays)
+		err = socket_del(bpf, gone->cookie, 0);
+	return err;
+}
+
+int ebpf_pod_attach(struct ebpf *bpf, const char *id, uint32_t ifindex)
+{
+	ebpf_begin();
+	return attach_pod(bpf, id, ifindex);
+}
+
+/* First what it may send as, then that it gets traffic. */
+static int pod_write(struct ebpf *bpf, const struct want_pod *want,
+		     uint32_t ifindex, uint64_t cookie)
+{
+	struct abi_endpoint_key key = endpoint_key(want->vni, &want->addr);
+	struct abi_endpoint ep = { .cookie = cookie, .ifindex = ifindex };
+	struct abi_pod pod = { .cookie = cookie,
+			       .addr = abi_addr(&want->addr),
+			       .vni = want->vni };
+	uint32_t role = cookie == bpf->host_cookie ? ABI_SOCKET_HOST :
+						     ABI_SOCKET_POD;
+	int err;
+
+	memcpy(ep.mac, want->mac.b, sizeof(ep.mac));
+	memcpy(pod.mac, want->mac.b, sizeof(pod.mac));
+	err = ebpf_table_put(bpf, TABLE_PODS, &ifindex, &pod);
+	if (!err)
+		err = socket_put(bpf, cookie, want->vni, ABI_SOCKET_POD);
+	if (!err)
+		err = socket_put(bpf, cookie, 0, role);
+	if (!err)
+		err = ebpf_table_put(bpf, TABLE_ENDPOINTS, &key, &ep);
+	return err;
+}
+
+/* What `had` has and `have` (NULL: nothing) has not. */
+static int pod_erase(struct ebpf *bpf, const struct pod *had,
+		     const struct pod *have)
+{
+	struct abi_endpoint_key key = endpoint_key(had->vni, &had->addr);
+	int err = 0;
+
+	if (!have || had->vni != have->vni || !ip_eq(&had->addr, &have->addr))
+		err = ebpf_table_del(bpf, TABLE_ENDPOINTS, &key);
+	if (!err && (!have || had->ifindex != have->ifindex))
+		err = ebpf_table_del(bpf, TABLE_PODS, &had->ifindex);
+	return err ? err : sockets_erase(bpf, had);
+}
+
+int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
+		 uint32_t ifindex, uint64_t cookie)
+{
+	struct pod *pod = pod_find(bpf, want->id);
+	struct pod had;
+	int err;
+
+	ebpf_begin();
+	err = pod_write(bpf, want, ifindex, cookie);
+	if (err)
+		return err;
+	if (!pod) {
+		pod = xzalloc(sizeof(*pod));
+		str_copy(pod->id, sizeof(pod->id), want->id);
+		HASH_ADD_STR(bpf->pods, id, pod);
+		had = (struct pod){ .cookie = 0 };
+	} else {
+		had = *pod;
+	}
+	pod->vni = want->vni;
+	pod->addr = want->addr;
+	pod->ifindex = ifindex;
+	pod->cookie = cookie;
+	pod->epoch = bpf->epoch;
+	return had.ifindex ? pod_erase(bpf, &had, pod) : 0;
+}
+
+static int pod_drop(struct ebpf *bpf, struct pod *pod)
+{
+	struct pod gone = *pod;
+	int err;
+
+	HASH_DEL(bpf->pods, pod);
+	err = pod_erase(bpf, &gone, NULL);
+	if (err) {
+		HASH_ADD_STR(bpf->pods, id, pod);
+		return err;
+	}
+	free(pod);
+	return 0;
+}
+
+int ebpf_pod_del(struct ebpf *bpf, const char *id)
+{
+	struct pod *pod = pod_find(bpf, id);
+	int err;
+
+	ebpf_begin();
+	err = pod ? pod_drop(bpf, pod) : 0;
+	if (err)
+		return err;
+	detach_pod(bpf, id);
+	return 0;
+}
+
+int ebpf_host_put(struct ebpf *bpf, uint64_t cookie)
+{
+	uint64_t had = bpf->host_cookie;
+	int err;
+
+	ebpf_begin();
+	err = socket_put(bpf, cookie, 0, ABI_SOCKET_HOST);
+	if (!err && had && had != cookie)
+		err = socket_del(bpf, had, 0);
+	if (!err)
+		bpf->host_cookie = cookie;
+	return err;
+}
+
+int pod_audit_end(struct ebpf *bpf)
+{
+	struct pod *pod, *next;
+	int err = socket_put(bpf, bpf->host_cookie, 0, ABI_SOCKET_HOST);
+
+	HASH_ITER (hh, bpf->pods, pod, next) {
+		int rc = pod->epoch == bpf->epoch ? 0 : pod_drop(bpf, pod);
+
+		err = err ? err : rc;
+	}
+	return err;
+}
+
+void pod_free_all(struct ebpf *bpf)
+{
+	struct pod *pod, *next;
+
+	HASH_ITER (hh, bpf->pods, pod, next) {
+		HASH_DEL(bpf->pods, pod);
+		free(pod);
+	}
+}
