@@ -228,7 +228,7 @@ int overlay_net_del(struct overlay *ov, uint32_t vni)
 	return err ? err : net_update_nft(ov);
 }
 
-void net_free_all(struct overlay *ov)
+void ov_nets_free(struct overlay *ov)
 {
 	struct ov_net *net, *next;
 

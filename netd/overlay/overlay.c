@@ -171,9 +171,9 @@ void overlay_close(struct overlay *ov)
 {
 	if (!ov)
 		return;
-	net_free_all(ov);
-	pod_free_all(ov);
-	uplink_free_all(ov);
+	ov_nets_free(ov);
+	ov_pods_free(ov);
+	ov_uplinks_free(ov);
 	for (size_t i = 0; i < ov->config.uplinks_len; i++)
 		free(ov->uplink_names[i]);
 	free(ov->uplink_names);

@@ -386,7 +386,7 @@ int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
 	return ret;
 }
 
-void pod_free_all(struct overlay *ov)
+void ov_pods_free(struct overlay *ov)
 {
 	struct ov_pod *pod, *next;
 

@@ -96,15 +96,15 @@ void holder_find(struct nl *nl, uint16_t port, char *ret, size_t size);
 int net_repair(struct overlay *ov, const struct ov_scan *scan);
 /* Routes and addresses of ours on netd0 that no network wants. */
 int net_sweep(struct overlay *ov, const struct ov_scan *scan);
-void net_free_all(struct overlay *ov);
+void ov_nets_free(struct overlay *ov);
 /* The table with the pools and the networks outside them. */
 int net_put_nft(struct overlay *ov);
 
 /* pod.c */
 int pod_see(struct overlay *ov, const struct ov_scan *scan);
 int pod_sweep(struct overlay *ov, const struct ov_scan *scan);
-void pod_free_all(struct overlay *ov);
+void ov_pods_free(struct overlay *ov);
 
 /* uplink.c */
 int uplink_see(struct overlay *ov, const struct ov_scan *scan);
-void uplink_free_all(struct overlay *ov);
+void ov_uplinks_free(struct overlay *ov);

@@ -110,7 +110,7 @@ int uplink_see(struct overlay *ov, const struct ov_scan *scan)
 	return ret ? ret : err;
 }
 
-void uplink_free_all(struct overlay *ov)
+void ov_uplinks_free(struct overlay *ov)
 {
 	struct ov_uplink *up, *next;
 
