@@ -465,7 +465,7 @@ static void close_rooms(struct netd *d)
 	dns_close(d->dns);
 	overlay_close(d->overlay);
 	ebpf_close(d->bpf);
-	nl_close(d->nl);
+	nl_free(d->nl);
 	if (d->http_fd >= 0)
 		close(d->http_fd);
 }
@@ -533,7 +533,7 @@ static int cleanup(struct netd *d)
 	ret = ebpf_remove(cfg->pin_dir);
 	if (ret)
 		err = fail(ret, cfg->pin_dir, "cannot unpin");
-	nl_close(d->nl);
+	nl_free(d->nl);
 	clear_dir(cfg->ns_dir, true);
 	clear_dir(cfg->resolv_dir, false);
 	clear_dir(cfg->dns_dir, false);
