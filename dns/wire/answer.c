@@ -90,8 +90,11 @@ static uint32_t soa_ttl(const struct rbuf *msg, const struct record *rr)
 {
 	struct rbuf r = rbuf_make(msg->data, rr->data_at + rr->data_len);
 
+	uint32_t minimum;
+
 	r.pos = r.len - 4;
-	return MIN(rr->ttl, rbuf_u32(&r));
+	minimum = rbuf_u32(&r);
+	return MIN(rr->ttl, minimum);
 }
 
 static int section_check(struct rbuf *r, unsigned n, enum dns_section section,
