@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the end-to-end tests share: a lab of their own, words for its hosts,
+# pods and servers, and waiting for conditions.
+#
+# Load it in a bats file and call lab_up in setup_file, lab_down in
+# teardown_file. Everything lives below $RUN or in namespaces nd-test-*.
+
+TOP=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+BIN=${LAB_BUILD:-$TOP/build/bin}
+RUN=/run/netd-test
+export TOP BIN RUN LAB_BUILD=$BIN LAB_NAME=test
+# An operator's own setting must not steer the tests.
+unset NETD_HOST
+
+lab() { "$TOP/tools/lab" "$@"; }
+
+lab_up()
+{
+	lab down
+	lab up "$@" 3>&-
+}
+
+lab_down()
+{
+	jobs_end
+	lab down
+	no_trace
+}
+
+# A lab that has gone leaves nothing.
+no_trace()
+{
+	local left
+
+	left=$(ls -d /run/netns/nd-test-* "$RUN" 2>/dev/null || :)
+	left+=$(awk -v d="$RUN/" 'index($5, d) == 1 { print $5 }' \
+		/proc/self/mountinfo)
+	left+=$(grep -lz "^--root$" /proc/[0-9]*/cmdline 2>/dev/null |
+		xargs -r grep -lz "^$RUN/" 2>/dev/null || :)
+	[[ -z $left ]] || {
+		echo "left behind: $left"
+		return 1
+	}
+}
+
+# until_true SECONDS COMMAND..: waits for a condition; says what it was.
+until_true()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= end)); then
+			echo "still not so: $*"
+			"$@" || :
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# never_within SECONDS COMMAND..: it must stay untrue all that time.
+never_within()
+{
+	local end=$((SECONDS + $1))
+	shift
+	while ((SECONDS < end)); do
+		! "$@" >/dev/null 2>&1 || {
+			echo "became true: $*"
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+now_ms() { date +%s%3N; }
+
+# --- hosts ----------------------------------------------------------------
+
+# on HOST COMMAND..: HOST is 1..N, ext, etcd or switch.
+on()
+{
+	local host=$1
+	shift
+	[[ $host != [0-9]* ]] || host=node$host
+	nsenter --net="/run/netns/nd-test-$host" -- "$@"
+}
+
+# n K WORDS..: netctl on host K.
+n()
+{
+	local k=$1
+	shift
+	"$BIN/netctl" -H "unix://$RUN/node$k/netd.sock" "$@"
+}
+
+daemon_pid() { cat "$RUN/node$1/netd.pid"; }
+
+# --- pods -----------------------------------------------------------------
+
+# pod K NAME NETWORK [WORDS..]: a pod with a namespace of netd's.
+pod()
+{
+	local k=$1 name=$2 network=$3
+	shift 3
+	n "$k" pod create "$name" --network "$network" "$@" >/dev/null
+}
+
+# in_pod K NAME COMMAND..
+in_pod()
+{
+	local k=$1 name=$2
+	shift 2
+	n "$k" pod exec "$name" -- "$@"
+}
+
+# pod_ip K NAME [NETWORK]
+pod_ip()
+{
+	n "$1" pod inspect "$2" | jq -r --arg net "${3-}" \
+		'.[0].networks[] | select($net == "" or .network == $net) | .ip' |
+		head -n 1
+}
+
+svc_vip() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].vip'; }
+
+# background NAME COMMAND..: ended with the lab; its output in $RUN/out/NAME.
+background()
+{
+	local name=$1 fd
+	shift
+	mkdir -p "$RUN/out" "$RUN/jobs"
+	(
+		for fd in /proc/"$BASHPID"/fd/*; do
+			fd=${fd##*/}
+			((fd <= 2)) || eval "exec $fd>&-"
+		done
+		exec setsid "$@" </dev/null >"$RUN/out/$name" 2>&1
+	) &
+	echo $! >"$RUN/jobs/$name"
+}
+
+# What was run by background, with its children: they are one session.
+job_end()
+{
+	local pid
+
+	pid=$(cat "$RUN/jobs/$1" 2>/dev/null) || return 0
+	rm -f "$RUN/jobs/$1"
+	kill -TERM -- "-$pid" 2>/dev/null || :
+}
+
+jobs_end()
+{
+	local job
+
+	for job in "$RUN"/jobs/*; do
+		[[ ! -e $job ]] || job_end "${job##*/}"
+	done
+}
+
+# serve K POD PORT..: an echo server named after its pod.
+serve()
+{
+	local k=$1 name=$2
+	shift 2
+	background "srv-$k-$name" "$BIN/netctl" \
+		-H "unix://$RUN/node$k/netd.sock" \
+		pod exec "$name" -- "$BIN/nd-echo" -n "$name" \
+		-l "$RUN/out/log-$k-$name" "$@"
+	until_true 5 grep -q listening "$RUN/out/srv-$k-$name"
+}
+
+# serve_on HOST NAME PORT..: the same on a host.
+serve_on()
+{
+	local host=$1 name=$2 ns=$1
+	shift 2
+	[[ $ns != [0-9]* ]] || ns=node$ns
+	background "srv-$host-$name" nsenter \
+		--net="/run/netns/nd-test-$ns" -- "$BIN/nd-echo" -n "$name" \
+		-l "$RUN/out/log-$host-$name" "$@"
+	until_true 5 grep -q listening "$RUN/out/srv-$host-$name"
+}
+
+# --- asking ---------------------------------------------------------------
+
+# One line from an echo server: "NAME from CLIENT:PORT at OWN:PORT".
+# `tcp ADDR PORT` and `udp ADDR PORT` are commands for `on` and `in_pod`.
+tcp() { printf 'echo\n' | timeout 3 nc -N -w 2 "$1" "$2"; }
+udp() { printf 'echo\n' | timeout 3 nc -u -W 1 -w 2 "$1" "$2"; }
+export -f tcp udp
+
+ask_on()
+{
+	local host=$1
+	shift
+	on "$host" bash -c '"$@"' - "$@"
+}
+
+ask_pod()
+{
+	local k=$1 name=$2
+	shift 2
+	in_pod "$k" "$name" bash -c '"$@"' - "$@"
+}
+
+# who COUNT COMMAND..: the names that answered, each once, sorted.
+who()
+{
+	local count=$1 i
+	shift
+	for ((i = 0; i < count; i++)); do
+		"$@" | sed 's/ .*//'
+	done | sort -u | xargs
+}
+
+# dig with short patience; the answer's data only.
+lookup() { dig +short +tries=1 +time=2 "$@"; }
+# The response code.
+rcode() { dig +tries=1 +time=2 "$@" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'; }
+export -f lookup rcode
+
+drops_of()
+{
+	n "$1" drops -o json | jq --arg r "$2" \
+		'[.[] | select(.reason == $r) | .packets] | add // 0'
+}
+
+# refused CODE TEXT COMMAND..: fails with that exit code and says that.
+refused()
+{
+	local want=$1 text=$2 out rc=0
+	shift 2
+	out=$("$@" 2>&1 >/dev/null) || rc=$?
+	[[ $rc -eq $want && $out == *"$text"* ]] || {
+		echo "$*: exit $rc (want $want), said: $out (want: $text)"
+		return 1
+	}
+}
