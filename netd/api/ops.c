@@ -12,8 +12,12 @@
 /* How often a request is run again because others were quicker. */
 #define TRIES_MAX 50
 
+/* How soon what must exist is tried again. */
+#define DEFAULTS_RETRY_S 5.
+
 struct ops {
 	struct ops_config cfg;
+	struct ev_timer defaults;
 };
 
 static ops_fn *const handlers[] = {
@@ -45,12 +49,16 @@ int ops_new(const struct ops_config *config, struct ops **ret)
 	struct ops *ops = xzalloc(sizeof(*ops));
 
 	ops->cfg = *config;
+	ev_timer_init(&ops->defaults, defaults_cb, 0., DEFAULTS_RETRY_S);
 	*ret = ops;
 	return 0;
 }
 
 void ops_free(struct ops *ops)
 {
+	if (!ops)
+		return;
+	ev_timer_stop(ops->cfg.loop, &ops->defaults);
 	free(ops);
 }
 
@@ -76,8 +84,8 @@ static void finish(struct call *call)
 	else if (call->req)
 		http_reply(call->req, 200, take_ptr(call->reply));
 	else if (call->refusal.code != API_OK)
-		log_warn("api: %s: %s", api_ops[call->op].name,
-			 call->refusal.message);
+		log_warn_limited("api: %s: %s", api_ops[call->op].name,
+				 call->refusal.message);
 	call_free(call);
 }
 
@@ -178,12 +186,22 @@ void ops_handle(void *arg, struct http_request *req)
 	run(call);
 }
 
+/* A route over every pool, or a store away, may end. */
+static void defaults_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct ops *ops = container_of(w, struct ops, defaults);
+
+	(void)revents;
+	if (model_net(ops->cfg.model, "default"))
+		ev_timer_stop(loop, w);
+	else if (store_status(ops->cfg.store).state == STORE_UP)
+		run(call_new(ops, API_NETWORK_CREATE,
+			     json_pack("{s:s}", "name", "default")));
+}
+
 void ops_make_defaults(struct ops *ops)
 {
-	if (model_net(ops->cfg.model, "default"))
-		return;
-	run(call_new(ops, API_NETWORK_CREATE,
-		     json_pack("{s:s}", "name", "default")));
+	ev_timer_start(ops->cfg.loop, &ops->defaults);
 }
 
 const char *call_str(const struct call *call, const char *name)
