@@ -93,6 +93,8 @@ int nl_link_up(struct nl *nl, uint32_t ifindex);
 int nl_link_set_mtu(struct nl *nl, uint32_t ifindex, uint32_t mtu);
 int nl_link_set_alias(struct nl *nl, uint32_t ifindex, const char *alias);
 int nl_link_del(struct nl *nl, uint32_t ifindex);
+/* All at once: each deletion alone waits some 20 ms in the kernel. */
+int nl_link_del_many(struct nl *nl, const uint32_t *ifindex, size_t len);
 
 int nl_addr_add(struct nl *nl, uint32_t ifindex, const struct ip_prefix *a);
 int nl_addr_del(struct nl *nl, uint32_t ifindex, const struct ip_prefix *a);

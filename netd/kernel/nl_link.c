@@ -18,6 +18,9 @@
 #include "netd/util.h"
 #include "nl_msg.h"
 
+/* Links that are to be deleted together: "netd" in ASCII, nobody else's. */
+#define LINK_GROUP_DOOMED 0x6e657464
+
 static void rtnl_linkp(struct rtnl_link **link)
 {
 	if (*link)
@@ -303,5 +306,38 @@ int nl_link_del(struct nl *nl, uint32_t ifindex)
 	if (err)
 		return nl_build_error(err);
 	err = nl_request(nl, msg, NULL, NULL);
+	return err == -ENODEV ? 0 : err;
+}
+
+static int link_doom(struct nl *nl, uint32_t ifindex)
+{
+	AUTO(rtnl_linkp) struct rtnl_link *changes = rtnl_link_alloc();
+	int err;
+
+	if (changes)
+		rtnl_link_set_group(changes, LINK_GROUP_DOOMED);
+	err = link_change(nl, ifindex, changes);
+	return err == -ENODEV ? 0 : err;
+}
+
+int nl_link_del_many(struct nl *nl, const uint32_t *ifindex, size_t len)
+{
+	struct ifinfomsg head = { .ifi_family = AF_UNSPEC };
+	AUTO(nl_msg_freep)
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_DELLINK, 0);
+	int err;
+
+	if (!len)
+		return 0;
+	for (size_t i = 0; i < len; i++) {
+		err = link_doom(nl, ifindex[i]);
+		if (err)
+			return err;
+	}
+	if (!msg || nlmsg_append(msg, &head, sizeof(head), NLMSG_ALIGNTO) ||
+	    nla_put_u32(msg, IFLA_GROUP, LINK_GROUP_DOOMED))
+		return -ENOMEM;
+	err = nl_request(nl, msg, NULL, NULL);
+	/* They went by themselves meanwhile. */
 	return err == -ENODEV ? 0 : err;
 }

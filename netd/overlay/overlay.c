@@ -301,42 +301,85 @@ int overlay_audit_end(struct overlay *ov)
 	return ret ? ret : err;
 }
 
+struct ov_links {
+	uint32_t *ifindex;
+	size_t len;
+};
+
+static bool ov_links_add(void *arg, const struct nl_link *l)
+{
+	struct ov_links *links = arg;
+
+	if (!ov_is_ours(l))
+		return true;
+	links->ifindex =
+		xrealloc(links->ifindex, (links->len + 1) * sizeof(uint32_t));
+	links->ifindex[links->len++] = l->ifindex;
+	return true;
+}
+
+static int ov_remove_links(struct nl *nl)
+{
+	struct ov_links links = { 0 };
+	int err;
+
+	err = nl_link_each(nl, ov_links_add, &links);
+	if (!err)
+		err = nl_link_del_many(nl, links.ifindex, links.len);
+	free(links.ifindex);
+	return err;
+}
+
 struct ov_removal {
 	struct nl *nl;
 	int err;
 };
 
-static bool ov_remove_link(void *arg, const struct nl_link *l)
+static bool ov_remove_route(void *arg, const struct nl_route *route)
 {
 	struct ov_removal *r = arg;
-	int err = ov_is_ours(l) ? nl_link_del(r->nl, l->ifindex) : 0;
+	int err = 0;
 
+	if (route->protocol == OVERLAY_RTPROT)
+		err = nl_route_del(r->nl, route);
 	r->err = r->err ? r->err : err;
 	return true;
 }
 
-static bool ov_remove_route(void *arg, const struct nl_route *route)
+static int ov_remove_routes(struct nl *nl)
 {
-	struct ov_removal *r = arg;
-	int err = route->protocol == OVERLAY_RTPROT ? nl_route_del(r->nl, route)
-						    : 0;
+	struct ov_removal removal = { .nl = nl };
+	int err = nl_route_each(nl, 0, ov_remove_route, &removal);
 
-	r->err = r->err ? r->err : err;
-	return true;
+	return err ? err : removal.err;
+}
+
+static int ov_remove_forward(struct nl *nl)
+{
+	(void)nl;
+	return nft_forward_del(TUNNEL_NAME);
+}
+
+static int ov_remove_nft(struct nl *nl)
+{
+	(void)nl;
+	return nft_del();
 }
 
 /* Everything is tried, the first failure is told. */
 int overlay_remove(struct nl *nl)
 {
-	struct ov_removal removal = { .nl = nl };
-	int err;
+	static int (*const steps[])(struct nl *) = {
+		ov_remove_links,
+		ov_remove_routes,
+		ov_remove_forward,
+		ov_remove_nft,
+	};
+	int err, ret = 0;
 
-	err = nl_link_each(nl, ov_remove_link, &removal);
-	removal.err = removal.err ? removal.err : err;
-	err = nl_route_each(nl, 0, ov_remove_route, &removal);
-	removal.err = removal.err ? removal.err : err;
-	err = nft_forward_del(TUNNEL_NAME);
-	removal.err = removal.err ? removal.err : err;
-	err = nft_del();
-	return removal.err ? removal.err : err;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		err = steps[i](nl);
+		ret = ret ? ret : err;
+	}
+	return ret;
 }

@@ -362,7 +362,8 @@ static bool pod_is_wanted(const struct overlay *ov, const struct nl_link *l)
 	return pod && pod->ifindex == l->ifindex;
 }
 
-int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
+/* Out of the maps, and forgotten: its link is nobody's then. */
+static int pod_drop_unseen(struct overlay *ov)
 {
 	struct ov_pod *pod, *next;
 	int err, ret = 0;
@@ -370,20 +371,32 @@ int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
 	HASH_ITER (hh, ov->pods, pod, next) {
 		if (pod->seen)
 			continue;
-		err = overlay_pod_del(ov, pod->id);
-		ret = ret ? ret : err;
+		err = ov->bpf ? ebpf_pod_del(ov->bpf, pod->id) : 0;
+		if (err)
+			ret = ov_say(ov, err, "%s", ebpf_error(ov->bpf));
+		else
+			pod_forget(ov, pod);
 	}
+	return ret;
+}
+
+int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
+{
+	uint32_t *old = xzalloc((scan->links_len + 1) * sizeof(*old));
+	int err, ret = pod_drop_unseen(ov);
+	size_t len = 0;
+
 	for (size_t i = 0; i < scan->links_len; i++) {
 		const struct nl_link *l = &scan->links[i];
 
 		if (!str_after(l->alias, ALIAS_POD) || pod_is_wanted(ov, l))
 			continue;
 		log_info("overlay: link of no pod removed link=%s", l->name);
-		err = nl_link_del(ov->nl, l->ifindex);
-		if (err)
-			ret = ov_fail(ov, err, "cannot remove %s", l->name);
+		old[len++] = l->ifindex;
 	}
-	return ret;
+	err = nl_link_del_many(ov->nl, old, len);
+	free(old);
+	return err ? ov_fail(ov, err, "cannot remove old links") : ret;
 }
 
 void ov_pods_free(struct overlay *ov)

@@ -161,6 +161,26 @@ static void test_link_changes(void **state)
 	assert_string_not_equal(nl_error(nl), "");
 }
 
+static void test_link_del_many(void **state)
+{
+	uint32_t all[3];
+	struct nl_link l;
+
+	(void)state;
+	all[0] = add_veth("one", "p1");
+	all[1] = add_veth("two", "p2");
+	all[2] = add_veth("three", "p3");
+	assert_int_equal(nl_link_del_many(nl, all, 0), 0);
+	assert_int_equal(nl_link_del_many(nl, all, 2), 0);
+	assert_int_equal(nl_link_get(nl, "one", &l), -ENODEV);
+	assert_int_equal(nl_link_get(nl, "two", &l), -ENODEV);
+	assert_int_equal(nl_link_get(nl, "three", &l), 0);
+	/* Two of them are gone already. */
+	assert_int_equal(nl_link_del_many(nl, all, 3), 0);
+	assert_int_equal(nl_link_del_many(nl, all, 3), 0);
+	assert_int_equal(nl_link_get(nl, "three", &l), -ENODEV);
+}
+
 struct addr_count {
 	struct ip_prefix want;
 	int n;
@@ -408,12 +428,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_veth_add_is_inside),	 T(test_veth_add_taken),
-		T(test_vxlan_add_external),	 T(test_link_changes),
-		T(test_addr_idempotent),	 T(test_route_put_del),
-		T(test_route_replace_default),	 T(test_each_stops_and_goes_on),
-		T(test_each_many_links),	 T(test_each_under_change),
-		T(test_cookie_is_the_namespace),
+		T(test_veth_add_is_inside),	T(test_veth_add_taken),
+		T(test_vxlan_add_external),	T(test_link_changes),
+		T(test_link_del_many),		T(test_addr_idempotent),
+		T(test_route_put_del),		T(test_route_replace_default),
+		T(test_each_stops_and_goes_on), T(test_each_many_links),
+		T(test_each_under_change),	T(test_cookie_is_the_namespace),
 	};
 
 	own_net_enter();
