@@ -44,16 +44,6 @@ static ops_fn *const handlers[] = {
 };
 _Static_assert(ARRAY_LEN(handlers) == API_OP_MAX, "a handler per operation");
 
-int ops_new(const struct ops_config *config, struct ops **ret)
-{
-	struct ops *ops = xzalloc(sizeof(*ops));
-
-	ops->cfg = *config;
-	ev_timer_init(&ops->defaults, defaults_cb, 0., DEFAULTS_RETRY_S);
-	*ret = ops;
-	return 0;
-}
-
 void ops_free(struct ops *ops)
 {
 	if (!ops)
@@ -197,6 +187,16 @@ static void defaults_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	else if (store_status(ops->cfg.store).state == STORE_UP)
 		run(call_new(ops, API_NETWORK_CREATE,
 			     json_pack("{s:s}", "name", "default")));
+}
+
+int ops_new(const struct ops_config *config, struct ops **ret)
+{
+	struct ops *ops = xzalloc(sizeof(*ops));
+
+	ops->cfg = *config;
+	ev_timer_init(&ops->defaults, defaults_cb, 0., DEFAULTS_RETRY_S);
+	*ret = ops;
+	return 0;
 }
 
 void ops_make_defaults(struct ops *ops)
