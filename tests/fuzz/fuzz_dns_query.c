@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any bytes as a query, from a pod, the host and a stranger. Whatever is
+ * answered must be an answer to it that another reader understands.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "netd/util.h"
+#include "query.h"
+
+static const char *const clients[] = { "10.1.0.5", "127.0.0.1", "192.0.2.9",
+				       "10.3.0.5" };
+
+static struct query_env env = { .random = 1 };
+
+static void name_add(struct zones *z, uint32_t vni, enum name_kind kind,
+		     const char *name, uint32_t n)
+{
+	struct want_name want = { .vni = vni,
+				  .kind = kind,
+				  .ttl = 5,
+				  .ports = { { 80, 6 }, { 53, 17 } },
+				  .ports_len = 2,
+				  .addrs_len = n,
+				  .ptr = true };
+	struct ip_addr addrs[256];
+
+	for (uint32_t i = 0; i < n; i++)
+		addrs[i] = ip_from_v4(0x0a010000 + vni * 0x10000 + i);
+	if (n > 1)
+		addrs[0].b[0] = 0xfd;
+	str_copy(want.name, sizeof(want.name), name);
+	if (zones_name_put(z, &want, addrs))
+		abort();
+}
+
+static struct zones *content_make(void)
+{
+	static const char *const names[] = { "blue", "dark" };
+	struct zones *z = zones_new();
+
+	zones_set_domain(z, "cluster.local");
+	for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct want_zone zone = { .vni = i, .internal = i == 1 };
+		struct want_client pod = { .vni = { i }, .vni_len = 1 };
+
+		str_copy(zone.name, sizeof(zone.name), names[i]);
+		zone.subnet.addr = ip_from_v4(0x0a010000 + 0x20000 * i);
+		zone.subnet.len = 112;
+		zone.gateway = ip_add(&zone.subnet.addr, 1);
+		pod.addr = ip_add(&zone.subnet.addr, 5);
+		zones_put(z, &zone);
+		zones_client_put(z, &pod);
+		name_add(z, i, NAME_SERVICE, "redis", 1);
+		name_add(z, i, NAME_TASKS, "redis", 200);
+		name_add(z, i, NAME_POD, "web.one", 2);
+	}
+	zones_sync_end(z);
+	return z;
+}
+
+/* Our own reader must take what we write. */
+static void answer_check(uint8_t *out, size_t len, const struct dns_query *q)
+{
+	struct dns_answer answer;
+	struct rbuf r = rbuf_make(out, len);
+
+	if (len < DNS_HEADER_LEN || !(out[2] & DNS_FLAG_QR >> 8))
+		abort();
+	rbuf_u16(&r);
+	if (!q->question_len || q->class != ns_c_in)
+		return;
+	if (dns_answer_check(out, &len, &q->name, q->type, &answer) == -EBADMSG)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t out[DNS_TCP_MAX];
+	struct query_result result;
+	struct dns_query q;
+	struct ip_addr src;
+	bool tcp;
+
+	if (!env.zones) {
+		env.zones = content_make();
+		str_copy(env.probe, sizeof(env.probe), "0123456789abcdef");
+	}
+	if (size < 1)
+		return 0;
+	if (ip_parse(clients[data[0] % ARRAY_LEN(clients)], &src))
+		abort();
+	tcp = data[0] & 0x80;
+	switch (query_answer(&env, data + 1, size - 1, &src, tcp, &q, out,
+			     &result)) {
+	case QUERY_REPLY:
+	case QUERY_LOOP:
+		if (!tcp && result.len > DNS_UDP_MAX)
+			abort();
+		if (data[0] % ARRAY_LEN(clients) == 2 && result.len > size - 1)
+			abort();
+		answer_check(out, result.len, &q);
+		break;
+	case QUERY_DROP:
+	case QUERY_FORWARD:
+		break;
+	}
+	return 0;
+}
