@@ -435,6 +435,12 @@ static void call_set_connection(struct fetch_call *call,
 	if (req->line) {
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	} else if (req->reuse_ms && req->reuse_ms < 2000) {
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	} else if (req->reuse_ms) {
+		/* Whole seconds, of which curl takes one too many. */
+		curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN,
+				 (long)req->reuse_ms / 1000 - 1);
 	}
 }
 

@@ -48,6 +48,11 @@ struct fetch_request {
 	/* For the whole call, and for its connection; 0: no limit. */
 	uint32_t timeout_ms;
 	uint32_t connect_ms;
+	/*
+	 * Use only connections made within this time; 0: any. After a failure
+	 * that may have been the path's, older ones are not to be trusted.
+	 */
+	uint32_t reuse_ms;
 	/* The largest body, or line of a stream, that is taken. */
 	size_t max;
 	/*

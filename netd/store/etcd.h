@@ -51,6 +51,8 @@ struct etcd {
 	ev_timer retry;
 	double backoff;
 	int64_t up_since;
+	/* When this attempt began. */
+	int64_t attempt;
 	/* When the content was last known to be current, and told the file. */
 	int64_t proof, proof_saved;
 
@@ -60,8 +62,8 @@ struct etcd {
 	int64_t watch_heard;
 	struct fetch_call *probe;
 	ev_timer probe_timer;
-	/* The foreign revision that last made us doubt the watch. */
-	int64_t doubted;
+	/* The revision that last made us doubt the watch, and our patience. */
+	int64_t doubted, doubt_ms;
 
 	/* Of the mirror, as in the file; NULL: it is of no etcd yet. */
 	char *mirror_id;

@@ -45,6 +45,13 @@ static void call_end(struct store_call *call, int err, int64_t rev)
 	store_call_finish(call, err, rev);
 }
 
+/* etcd's own limit says it with one code, gRPC's with another. */
+static bool is_too_large(const struct etcd_error *error)
+{
+	return strstr(error->text, "too large") ||
+	       strstr(error->text, "larger than max");
+}
+
 /*
  * What an error says about the transaction. Only where etcd refused it, or
  * nothing was sent, is it sure that nothing happened.
@@ -65,11 +72,13 @@ static int call_errno(const struct fetch_reply *reply,
 	switch (error->code) {
 	case ETCD_INVALID:
 	case ETCD_PRECONDITION:
-		return -EINVAL;
+		return is_too_large(error) ? -E2BIG : -EINVAL;
 	case ETCD_DENIED:
 	case ETCD_UNAUTHENTICATED:
 		return -EACCES;
 	case ETCD_EXHAUSTED:
+		if (is_too_large(error))
+			return -E2BIG;
 		/* "too many requests" passes by itself, "no space" does not. */
 		return strstr(error->text, "space") ? -ENOSPC : -EHOSTDOWN;
 	case ETCD_UNAVAILABLE:

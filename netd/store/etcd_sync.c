@@ -14,8 +14,12 @@
 
 #include "netd/log.h"
 
-/* A watch that is silent for so long while the store moves is asked anew. */
-#define WATCH_SILENCE_MS 60000
+/*
+ * A watch that is silent for so long while the store moves is asked anew, and
+ * later each time that it was only others' keys that moved.
+ */
+#define WATCH_DOUBT_MIN_MS 5000
+#define WATCH_DOUBT_MAX_MS 60000
 
 static bool id_eq(const char *a, const char *b)
 {
@@ -148,6 +152,7 @@ static void watch_apply(struct etcd *etcd, struct etcd_watch *watch)
 				       "at revision %" PRId64,
 				       rev));
 	} else {
+		etcd->doubt_ms = WATCH_DOUBT_MIN_MS;
 		mirror_apply(etcd, &watch->kvs, rev);
 	}
 }
@@ -507,6 +512,8 @@ static void on_identity(void *arg, const struct fetch_reply *reply)
 
 void etcd_identify(struct etcd *etcd)
 {
+	if (etcd->phase == ETCD_AWAY)
+		etcd->attempt = mono_ms();
 	etcd->phase = ETCD_IDENTIFY;
 	if (etcd_post(etcd, "/v3/kv/range",
 		      etcd_json_get(etcd->prefix, ETCD_IDENTITY),
@@ -523,9 +530,10 @@ void etcd_identify(struct etcd *etcd)
 static void probe_doubt(struct etcd *etcd, int64_t rev)
 {
 	if (rev <= etcd->store->rev || rev <= etcd->doubted ||
-	    mono_ms() - etcd->watch_heard < WATCH_SILENCE_MS)
+	    mono_ms() - etcd->watch_heard < etcd->doubt_ms)
 		return;
 	etcd->doubted = rev;
+	etcd->doubt_ms = MIN(etcd->doubt_ms * 2, WATCH_DOUBT_MAX_MS);
 	etcd_watch_start(etcd);
 }
 
@@ -579,6 +587,7 @@ void etcd_probe_start(struct etcd *etcd)
 
 void etcd_sync_init(struct etcd *etcd)
 {
+	etcd->doubt_ms = WATCH_DOUBT_MIN_MS;
 	ev_init(&etcd->watch_deadline, on_watch_deadline);
 	ev_init(&etcd->probe_timer, on_probe_tick);
 }

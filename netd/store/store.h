@@ -52,8 +52,7 @@ struct store_config {
 	uint32_t lease_ttl_s;
 	/* TLS files, NULL where unused. */
 	const char *ca, *cert, *key;
-	/* Take a store whose identity is not the mirror's: an operator said so.
-	 */
+	/* Take a store that is not the mirror's: an operator said so. */
 	bool adopt;
 };
 
@@ -87,8 +86,9 @@ bool store_txn_is_empty(const struct store_txn *txn);
  * err 0: done, at revision rev. -EAGAIN: a compared key had moved on;
  * changed() has brought what it is now (or will: try again). -EHOSTDOWN: the
  * store is away and nothing happened. -ETIMEDOUT: it may have happened.
- * Nothing happened either with -E2BIG (over 128 keys), -ENOSPC (the store or
- * the disk is full), -EINVAL, -EACCES (etcd refuses) and -EIO (the file).
+ * Nothing happened either with -E2BIG (over 128 keys or 1.5 MiB), -ENOSPC
+ * (the store or the disk is full), -EINVAL and -EACCES (etcd refuses) and
+ * -EIO (the file).
  */
 typedef void store_done_fn(void *arg, int err, int64_t rev);
 struct store_call;
