@@ -182,8 +182,8 @@ int attach_cgroup(struct ebpf *bpf)
 		HOOK(sendmsg6, UDP6_SENDMSG),
 #undef HOOK
 	};
-	AUTO(str_freep) char *root =
-		bpf->cgroup ? xstrdup(bpf->cgroup) : cgroup_root();
+	AUTO(str_freep)
+	char *root = bpf->cgroup ? xstrdup(bpf->cgroup) : cgroup_root();
 	AUTO(fd_closep) int fd = -1;
 
 	if (!root)
@@ -192,8 +192,8 @@ int attach_cgroup(struct ebpf *bpf)
 	if (fd < 0)
 		return ebpf_fail(bpf, -errno, "%s", root);
 	for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
-		AUTO(str_freep) char *path =
-			pin_path(bpf, "sock-", hooks[i].name);
+		AUTO(str_freep)
+		char *path = pin_path(bpf, "sock-", hooks[i].name);
 		int err = link_put(path, bpf_program__fd(hooks[i].prog), fd, 1,
 				   hooks[i].type);
 
@@ -272,8 +272,7 @@ void detach_uplink(struct ebpf *bpf, const char *name)
 static void sweep_one(void *arg, const char *name)
 {
 	const struct ebpf *bpf = arg;
-	AUTO(str_freep) char *path =
-		xasprintf("%s/%s", bpf->links_dir, name);
+	AUTO(str_freep) char *path = xasprintf("%s/%s", bpf->links_dir, name);
 	AUTO(fd_closep) int fd = bpf_obj_get(path);
 
 	if (fd >= 0 && !pinned_prog(fd) && !link_target(fd))

@@ -39,9 +39,8 @@ static __noinline int tunnel_key_put(struct __sk_buff *skb, __be32 vtep,
 	return 0;
 }
 
-static __always_inline int deliver_tunnel(struct __sk_buff *skb,
-					  const struct abi_addr *vtep,
-					  __u32 vni)
+static __always_inline int
+deliver_tunnel(struct __sk_buff *skb, const struct abi_addr *vtep, __u32 vni)
 {
 	int err = tunnel_key_put(skb, vtep->w[3], vni);
 

@@ -57,8 +57,8 @@ static int guard_write(struct ebpf *bpf, const struct guard *g)
 	err = write_one(bpf, &g->key.addr, port, ABI_GUARD_ALL);
 	if (!err && !guard_find(bpf, &all))
 		err = write_one(bpf, &g->key.addr, 0, ABI_GUARD_SEE_PORT);
-	if (err || (!node_is_self(bpf, &g->key.addr) &&
-		    !ip_is_loopback(&g->key.addr)))
+	if (err ||
+	    (!node_is_self(bpf, &g->key.addr) && !ip_is_loopback(&g->key.addr)))
 		return err;
 	err = write_one(bpf, &host, port, ABI_GUARD_ALL);
 	return err ? err : write_one(bpf, &host, 0, ABI_GUARD_SEE_PORT);

@@ -137,8 +137,8 @@ static struct frontend *frontend_new(const struct ebpf *bpf,
 	}
 	qsort(fe->members, len, sizeof(*fe->members), cmp_member);
 	for (size_t i = 0; i < len; i++) {
-		if (fe->len && cmp_member(&fe->members[fe->len - 1],
-					  &fe->members[i]) == 0)
+		if (fe->len &&
+		    cmp_member(&fe->members[fe->len - 1], &fe->members[i]) == 0)
 			continue;
 		fe->members[fe->len++] = fe->members[i];
 	}
@@ -174,11 +174,11 @@ static uint32_t id_in(const struct frontend *fe, const struct member *m)
 {
 	const struct member *found =
 		fe && fe->len ? bsearch(m, fe->members, fe->len,
-					sizeof(*fe->members), cmp_member) :
-				NULL;
+					sizeof(*fe->members), cmp_member)
+			      : NULL;
 
-	return found && same_backend(&found->want, &m->want) ? found->id :
-							       NO_ID;
+	return found && same_backend(&found->want, &m->want) ? found->id
+							     : NO_ID;
 }
 
 /* Backends of `fe` that are not in `other`. */
@@ -256,9 +256,9 @@ static uint32_t fill_maglev(const struct frontend *fe, uint32_t *slots)
 	for (size_t i = 0; i < fe->len; i++) {
 		const struct want_backend *b = &fe->members[i].want;
 
-		backends[i] = (struct maglev_backend){
-			b->addr, b->port, b->weight, fe->members[i].id
-		};
+		backends[i] =
+			(struct maglev_backend){ b->addr, b->port, b->weight,
+						 fe->members[i].id };
 	}
 	n = maglev_fill(backends, fe->len, slots, maglev_size(fe->len));
 	free(backends);
@@ -352,8 +352,9 @@ static int check(struct ebpf *bpf, const struct want_frontend *want,
 				 MAGLEV_BACKENDS_MAX);
 	for (size_t i = 0; ip_is_none(&want->addr) && i < len; i++) {
 		if (!backends[i].vni)
-			return ebpf_fail(bpf, -EINVAL, "published backend "
-						       "outside the overlay");
+			return ebpf_fail(bpf, -EINVAL,
+					 "published backend "
+					 "outside the overlay");
 	}
 	return 0;
 }
@@ -450,8 +451,8 @@ static struct want_backend backend_read(const struct abi_backend *b)
 /* The backends that a run of slots names; false: it makes no sense. */
 static bool members_read(struct lb *lb, struct frontend *fe)
 {
-	AUTO(str_freep) char *copy =
-		xzalloc((fe->value.count + 1) * sizeof(uint32_t));
+	AUTO(str_freep)
+	char *copy = xzalloc((fe->value.count + 1) * sizeof(uint32_t));
 	uint32_t *ids = (uint32_t *)(void *)copy;
 
 	memcpy(ids, lb->slots + fe->value.offset,
@@ -463,7 +464,8 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 
 		if (i && ids[i] == ids[i - 1])
 			continue;
-		if (ids[i] >= ABI_BACKENDS_MAX || !arena_take(lb->ids, ids[i], 1))
+		if (ids[i] >= ABI_BACKENDS_MAX ||
+		    !arena_take(lb->ids, ids[i], 1))
 			return false;
 		m->id = ids[i];
 		m->want = backend_read(&lb->backends[m->id]);

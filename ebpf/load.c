@@ -146,7 +146,8 @@ static int pin_maps(struct ebpf *bpf)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map (map, bpf->skel->obj) {
+	bpf_object__for_each_map(map, bpf->skel->obj)
+	{
 		AUTO(str_freep) char *path = NULL;
 		int err;
 
@@ -293,7 +294,7 @@ int ebpf_audit_begin(struct ebpf *bpf)
 int ebpf_audit_end(struct ebpf *bpf)
 {
 	int (*const ends[])(struct ebpf *) = {
-		pod_audit_end,	 lb_audit_end,	net_audit_end,
+		pod_audit_end,	 lb_audit_end,	 net_audit_end,
 		guard_audit_end, node_audit_end, attach_audit_end,
 	};
 	int err = 0;

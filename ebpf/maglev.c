@@ -70,9 +70,8 @@ uint32_t maglev_fill(const struct maglev_backend *backends, size_t len,
 		uint64_t h = identity(&backends[i]);
 
 		turns[i].place = h % size;
-		turns[i].skip = mix(h ^ UINT64_C(0x5851f42d4c957f2d)) %
-					(size - 1) +
-				1;
+		turns[i].skip =
+			mix(h ^ UINT64_C(0x5851f42d4c957f2d)) % (size - 1) + 1;
 		most = MAX(most, backends[i].weight);
 	}
 	for (size_t i = 0; most && filled < size; i = (i + 1) % len) {

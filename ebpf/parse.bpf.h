@@ -76,8 +76,8 @@ static __always_inline void addr_set_v4(struct abi_addr *a, __be32 v4)
 static __always_inline int addr_eq(const struct abi_addr *a,
 				   const struct abi_addr *b)
 {
-	return a->w[3] == b->w[3] && a->w[2] == b->w[2] &&
-	       a->w[1] == b->w[1] && a->w[0] == b->w[0];
+	return a->w[3] == b->w[3] && a->w[2] == b->w[2] && a->w[1] == b->w[1] &&
+	       a->w[0] == b->w[0];
 }
 
 static __always_inline int addr_is_none(const struct abi_addr *a)

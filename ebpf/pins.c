@@ -42,9 +42,9 @@ static int make_parents(const char *dir)
 static int mount_bpffs(const char *path)
 {
 	return mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		     "mode=0700") ?
-		       -errno :
-		       0;
+		     "mode=0700")
+		       ? -errno
+		       : 0;
 }
 
 int pins_make(const char *dir)

@@ -30,9 +30,8 @@ static __always_inline int pod_owns(const struct abi_addr *addr,
 	return 1;
 }
 
-static __always_inline int pod_arp(struct __sk_buff *skb,
-				   const struct abi_pod *pod,
-				   struct client *client)
+static __always_inline int
+pod_arp(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 {
 	struct abi_addr sender, target;
 	struct arp_packet arp;
@@ -141,8 +140,8 @@ static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 	err = balance_dnat(skb, p, &choice, &back);
 	if (err)
 		return err;
-	return ep ? deliver_pod(skb, ep) :
-		    deliver_net(skb, choice.vni, &choice.addr);
+	return ep ? deliver_pod(skb, ep)
+		  : deliver_net(skb, choice.vni, &choice.addr);
 }
 
 /* A node's address: a published port, or the node itself. */
@@ -213,9 +212,8 @@ static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 	return deliver_tunnel(skb, &other, ABI_VNI_REPLY);
 }
 
-static __always_inline int pod_ip(struct __sk_buff *skb,
-				  const struct abi_pod *pod,
-				  struct client *client)
+static __always_inline int
+pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 {
 	struct abi_route *route;
 	struct abi_flow *flow;

@@ -87,8 +87,8 @@ static int pod_write(struct ebpf *bpf, const struct want_pod *want,
 	struct abi_pod pod = { .cookie = cookie,
 			       .addr = abi_addr(&want->addr),
 			       .vni = want->vni };
-	uint32_t role = cookie == bpf->host_cookie ? ABI_SOCKET_HOST :
-						     ABI_SOCKET_POD;
+	uint32_t role =
+		cookie == bpf->host_cookie ? ABI_SOCKET_HOST : ABI_SOCKET_POD;
 	int err;
 
 	memcpy(ep.mac, want->mac.b, sizeof(ep.mac));

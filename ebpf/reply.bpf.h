@@ -42,9 +42,9 @@ static __always_inline int reply_swap_macs(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, 0, macs + 6, 6) ||
 	    bpf_skb_load_bytes(skb, 6, macs, 6))
 		return -ABI_DROP_RUNT;
-	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) ?
-		       -ABI_DROP_KERNEL :
-		       0;
+	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0)
+		       ? -ABI_DROP_KERNEL
+		       : 0;
 }
 
 static __always_inline int reply_swap_addrs(struct __sk_buff *skb,
@@ -52,9 +52,9 @@ static __always_inline int reply_swap_addrs(struct __sk_buff *skb,
 {
 	__be32 addrs[2] = { p->dst.w[3], p->src.w[3] };
 
-	return bpf_skb_store_bytes(skb, L3_SRC, addrs, sizeof(addrs), 0) ?
-		       -ABI_DROP_KERNEL :
-		       0;
+	return bpf_skb_store_bytes(skb, L3_SRC, addrs, sizeof(addrs), 0)
+		       ? -ABI_DROP_KERNEL
+		       : 0;
 }
 
 static __always_inline __sum16 csum_fold(__u32 sum)
@@ -113,9 +113,8 @@ struct reply_ip {
 	struct tcphdr tcp;
 };
 
-static __always_inline void reply_ip_header(struct iphdr *ip,
-					    const struct pkt *p, __u8 proto,
-					    __u16 len)
+static __always_inline void
+reply_ip_header(struct iphdr *ip, const struct pkt *p, __u8 proto, __u16 len)
 {
 	ip->version = 4;
 	ip->ihl = 5;
@@ -140,8 +139,7 @@ static __always_inline void reply_rst_numbers(struct tcphdr *rst,
 		return;
 	}
 	rst->ack = 1;
-	rst->ack_seq =
-		bpf_htonl(bpf_ntohl(in->seq) + in->syn + in->fin + len);
+	rst->ack_seq = bpf_htonl(bpf_ntohl(in->seq) + in->syn + in->fin + len);
 }
 
 static __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
@@ -162,10 +160,9 @@ static __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
 	h.tcp.doff = sizeof(h.tcp) / 4;
 	reply_rst_numbers(&h.tcp, &in, p);
 	/* The pseudo header: both addresses, the protocol, the length. */
-	sum = bpf_csum_diff(0, 0, (void *)&h.ip.saddr,
-			    8 + sizeof(struct tcphdr),
-			    bpf_htons(IPPROTO_TCP) +
-				    bpf_htons(sizeof(struct tcphdr)));
+	sum = bpf_csum_diff(
+		0, 0, (void *)&h.ip.saddr, 8 + sizeof(struct tcphdr),
+		bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(struct tcphdr)));
 	h.tcp.check = csum_fold(sum);
 
 	if (reply_swap_macs(skb) ||

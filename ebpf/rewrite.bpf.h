@@ -86,9 +86,9 @@ static __always_inline int rewrite_macs(struct __sk_buff *skb, const __u8 *dst)
 	__builtin_memcpy(macs, dst, 6);
 	for (int i = 0; i < 6; i++)
 		macs[6 + i] = config.tunnel_mac[i];
-	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0) ?
-		       -ABI_DROP_KERNEL :
-		       0;
+	return bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0)
+		       ? -ABI_DROP_KERNEL
+		       : 0;
 }
 
 static __always_inline int rewrite_mac_to_host(struct __sk_buff *skb)
@@ -97,9 +97,9 @@ static __always_inline int rewrite_mac_to_host(struct __sk_buff *skb)
 
 	for (int i = 0; i < 6; i++)
 		mac[i] = config.tunnel_mac[i];
-	return bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0) ?
-		       -ABI_DROP_KERNEL :
-		       0;
+	return bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0)
+		       ? -ABI_DROP_KERNEL
+		       : 0;
 }
 
 /* redirect_peer (before 6.15) and the host's stack want PACKET_HOST. */

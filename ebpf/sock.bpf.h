@@ -67,9 +67,9 @@ sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound)
 		return NULL;
 	fe = frontend_find(&dst->addr, dst->port, dst->proto);
 	if (fe)
-		return (role & ABI_SOCKET_HOST) || sock_role(netns, fe->vni) ?
-			       fe :
-			       NULL;
+		return (role & ABI_SOCKET_HOST) || sock_role(netns, fe->vni)
+			       ? fe
+			       : NULL;
 	return (role & ABI_SOCKET_HOST) ? sock_published(dst, bound) : NULL;
 }
 
@@ -88,9 +88,9 @@ sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
 	if (!fe)
 		return SOCK_AS_IS;
 	/* One UDP socket stays with one backend, whatever it sends. */
-	hash = dst->proto == IPPROTO_TCP ?
-		       bpf_get_prandom_u32() :
-		       hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
+	hash = dst->proto == IPPROTO_TCP
+		       ? bpf_get_prandom_u32()
+		       : hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
 	b = lb_slot(fe->offset, fe->count, hash, &id);
 	if (!b)
 		return SOCK_REFUSED;

@@ -36,8 +36,7 @@ static struct entry *entry_find(const struct table *t, const void *key)
 static struct entry *entry_add(struct table *t, const void *key,
 			       const void *value)
 {
-	struct entry *e =
-		xzalloc(sizeof(*e) + t->key_size + t->value_size);
+	struct entry *e = xzalloc(sizeof(*e) + t->key_size + t->value_size);
 
 	memcpy(e->data, key, t->key_size);
 	memcpy(e->data + t->key_size, value, t->value_size);

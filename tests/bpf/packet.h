@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packet - frames as short specifications, so that a test's row says what
+ * goes in and what must come out, byte by byte, checksums included.
+ */
+#pragma once
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "netd/addr.h"
+#include "netd/util.h"
+
+#define TCP 6
+#define UDP 17
+#define ICMP 1
+
+#define FIN 0x01
+#define SYN 0x02
+#define RST 0x04
+#define PSH 0x08
+#define ACK 0x10
+
+#define FRAME_MAX 512
+
+struct spec {
+	/* NULL: the table's defaults. */
+	const char *smac;
+	const char *dmac;
+	/* 0: IPv4. */
+	uint16_t ethertype;
+	uint8_t proto;
+	const char *src;
+	const char *dst;
+	uint16_t sport;
+	uint16_t dport;
+	/* TCP flags; ICMP type << 8 | code. */
+	uint16_t flags;
+	uint32_t seq;
+	uint32_t ack;
+	/* More fragments (0x2000) and offset. */
+	uint16_t frag;
+	uint8_t ttl;
+	/* Bytes of payload; quoted: those of this frame's IP packet. */
+	uint16_t payload;
+	const struct spec *quote;
+	/* UDP: no checksum. */
+	bool no_check;
+	/* ARP: operation, sender's MAC if it is not smac. */
+	uint16_t arp;
+	const char *arp_mac;
+	/* 0: 0x45. */
+	uint8_t version_ihl;
+	/* Cut to so many bytes. */
+	uint16_t cut;
+};
+
+static inline uint32_t sum_bytes(const uint8_t *p, size_t len, uint32_t sum)
+{
+	for (size_t i = 0; i < len; i++)
+		sum += (uint32_t)p[i] << (i % 2 ? 0 : 8);
+	return sum;
+}
+
+static inline uint16_t sum_fold(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static inline void put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, (uint16_t)(v >> 16));
+	put16(p + 2, (uint16_t)v);
+}
+
+static inline void put_ip(uint8_t *p, const char *text)
+{
+	struct in_addr a = { 0 };
+
+	inet_pton(AF_INET, text ? text : "0.0.0.0", &a);
+	memcpy(p, &a, 4);
+}
+
+static inline void put_mac(uint8_t *p, const char *text)
+{
+	struct mac_addr m = { 0 };
+
+	mac_parse(text, &m);
+	memcpy(p, m.b, 6);
+}
+
+static inline size_t packet_build(const struct spec *s, uint8_t *frame);
+
+/* The L4 header and payload at p; returns their length. */
+static inline size_t packet_l4(const struct spec *s, uint8_t *p)
+{
+	size_t head = s->proto == TCP	 ? 20
+		      : s->proto == UDP	 ? 8
+		      : s->proto == ICMP ? 8
+					 : 0;
+	size_t len = head + s->payload;
+
+	for (size_t i = 0; i < s->payload; i++)
+		p[head + i] = (uint8_t)(i * 7 + 1);
+	if (s->proto == TCP || s->proto == UDP) {
+		put16(p, s->sport);
+		put16(p + 2, s->dport);
+	}
+	if (s->proto == TCP) {
+		put32(p + 4, s->seq);
+		put32(p + 8, s->ack);
+		p[12] = 5 << 4;
+		p[13] = (uint8_t)s->flags;
+		put16(p + 14, s->flags & RST ? 0 : 512);
+	} else if (s->proto == UDP) {
+		put16(p + 4, (uint16_t)len);
+	} else if (s->proto == ICMP) {
+		put16(p, s->flags);
+		if (s->quote) {
+			uint8_t quoted[FRAME_MAX];
+
+			packet_build(s->quote, quoted);
+			memcpy(p + head, quoted + 14, 28);
+			len = head + 28;
+		} else {
+			put16(p + 4, s->sport);
+		}
+	}
+	return len;
+}
+
+static inline void packet_l4_check(const struct spec *s, const uint8_t *ip,
+				   uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+	uint16_t check;
+	size_t at = s->proto == TCP ? 16 : s->proto == UDP ? 6 : 2;
+
+	if ((s->proto != TCP && s->proto != UDP && s->proto != ICMP) ||
+	    s->no_check)
+		return;
+	if (s->proto != ICMP)
+		sum = sum_bytes(ip + 12, 8, s->proto + (uint32_t)len);
+	check = sum_fold(sum_bytes(p, len, sum));
+	put16(p + at, s->proto == UDP && !check ? 0xffff : check);
+}
+
+static inline size_t packet_arp(const struct spec *s, uint8_t *p)
+{
+	put16(p, 1);
+	put16(p + 2, 0x0800);
+	p[4] = 6;
+	p[5] = 4;
+	put16(p + 6, s->arp);
+	put_mac(p + 8, s->arp_mac ? s->arp_mac : s->smac);
+	put_ip(p + 14, s->src);
+	if (s->arp == 2)
+		put_mac(p + 18, s->dmac);
+	put_ip(p + 24, s->dst);
+	return 28;
+}
+
+/* The frame of a specification; returns its length. */
+static inline size_t packet_build(const struct spec *s, uint8_t *frame)
+{
+	uint8_t *ip = frame + 14;
+	size_t len;
+
+	memset(frame, 0, FRAME_MAX);
+	put_mac(frame, s->dmac);
+	put_mac(frame + 6, s->smac);
+	if (s->arp) {
+		put16(frame + 12, 0x0806);
+		return 14 + packet_arp(s, ip);
+	}
+	put16(frame + 12, s->ethertype ? s->ethertype : 0x0800);
+
+	len = 20 + packet_l4(s, ip + 20);
+	ip[0] = s->version_ihl ? s->version_ihl : 0x45;
+	put16(ip + 2, (uint16_t)len);
+	put16(ip + 6, s->frag);
+	ip[8] = s->ttl ? s->ttl : 64;
+	ip[9] = s->proto;
+	put_ip(ip + 12, s->src);
+	put_ip(ip + 16, s->dst);
+	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
+	packet_l4_check(s, ip, ip + 20, len - 20);
+	return s->cut ? s->cut : 14 + len;
+}

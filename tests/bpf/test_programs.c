@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The programs packet by packet: a frame in; verdict, reason and frame out.
+ * Rows run in order, and an answer's row follows its question's.
+ */
+#include "world.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include "load.h"
+#include "netd.skel.h"
+#include "packet.h"
+
+#define PASS 0
+#define DROP 2
+#define REDIRECT 7
+#define NOT_OURS (-1)
+
+static struct world world;
+
+enum program { FROM_POD, FROM_OVERLAY, TO_OVERLAY, FROM_UPLINK };
+
+struct row {
+	const char *name;
+	enum program program;
+	const char *dev;
+	struct spec in;
+	int verdict;
+	/* DROP: the reason counted. */
+	const char *reason;
+	/* What comes out; proto 0 and no ARP: the same as went in. */
+	struct spec out;
+};
+
+/* A row ends where the rest is zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#include "rows_pod.h"
+#include "rows_balance.h"
+#include "rows_host.h"
+
+static int program_fd(enum program program)
+{
+	struct netd_bpf *skel = world.bpf->skel;
+	const struct bpf_program *const progs[] = {
+		[FROM_POD] = skel->progs.from_pod,
+		[FROM_OVERLAY] = skel->progs.from_overlay,
+		[TO_OVERLAY] = skel->progs.to_overlay,
+		[FROM_UPLINK] = skel->progs.from_uplink,
+	};
+
+	return bpf_program__fd(progs[program]);
+}
+
+static void defaults(struct spec *s, const char *smac, const char *dmac)
+{
+	s->smac = s->smac ? s->smac : smac;
+	s->dmac = s->dmac ? s->dmac : dmac;
+}
+
+/* The MACs that a frame has at its hook, if the row does not say. */
+static void row_defaults(struct row *r)
+{
+	static const struct {
+		const char *dev;
+		const char *smac;
+		const char *dmac;
+	} macs[] = {
+		{ "a", MAC_A, TUNNEL_MAC },
+		{ "b", MAC_B, TUNNEL_MAC },
+		{ "c", MAC_C, TUNNEL_MAC },
+		{ "a2", MAC_A2, TUNNEL_MAC },
+		{ "d", MAC_D, TUNNEL_MAC },
+		{ "e", MAC_E, TUNNEL_MAC },
+		{ "up0", WIRE_MAC, UPLINK_MAC },
+		{ "wire0", WIRE_MAC, TUNNEL_MAC },
+		{ "netd0", TUNNEL_MAC, TUNNEL_MAC },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(macs); i++) {
+		if (str_eq(macs[i].dev, r->dev))
+			defaults(&r->in, macs[i].smac, macs[i].dmac);
+	}
+	if (!r->out.proto && !r->out.arp)
+		r->out = r->in;
+	defaults(&r->out, TUNNEL_MAC, r->in.dmac);
+}
+
+static void run_row(const struct row *row)
+{
+	struct row r = *row;
+	uint8_t in[FRAME_MAX], want[FRAME_MAX], out[FRAME_MAX + 64];
+	struct __sk_buff ctx = { .ifindex = if_nametoindex(r.dev) };
+	struct world_drops before = world_drops(&world, r.reason);
+	struct world_drops after;
+	size_t want_len;
+	int err;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_out = out,
+		    .data_size_out = sizeof(out), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+
+	row_defaults(&r);
+	opts.data_size_in = (uint32_t)packet_build(&r.in, in);
+	want_len = packet_build(&r.out, want);
+	err = bpf_prog_test_run_opts(program_fd(r.program), &opts);
+	if (err)
+		fail_msg("%s: cannot run: %d", r.name, err);
+	after = world_drops(&world, r.reason);
+	if ((int)opts.retval != r.verdict)
+		fail_msg("%s: verdict %d, not %d", r.name, (int)opts.retval,
+			 r.verdict);
+	if (after.all - before.all != (r.verdict == DROP))
+		fail_msg("%s: %d drops counted", r.name,
+			 (int)(after.all - before.all));
+	if (r.verdict == DROP) {
+		if (after.one - before.one != 1)
+			fail_msg("%s: not for %s", r.name, r.reason);
+		return;
+	}
+	if (opts.data_size_out != want_len ||
+	    memcmp(out, want, want_len) != 0) {
+		for (size_t i = 0; i < opts.data_size_out || i < want_len; i++)
+			fprintf(stderr, "%s%02zu %02x %02x",
+				i % 8 ? "   " : "\n", i,
+				i < opts.data_size_out ? out[i] : 0,
+				i < want_len ? want[i] : 0);
+		fail_msg("%s: another frame came out (byte, got, want)",
+			 r.name);
+	}
+}
+
+#define RUN(table)                                                             \
+	static void test_##table(void **state)                                 \
+	{                                                                      \
+		(void)state;                                                   \
+		for (size_t i = 0; i < ARRAY_LEN(table); i++)                  \
+			run_row(&table[i]);                                    \
+	}
+
+RUN(rows_spoof)
+RUN(rows_arp)
+RUN(rows_direct)
+RUN(rows_isolation)
+RUN(rows_internal)
+RUN(rows_guard)
+RUN(rows_vip)
+RUN(rows_refuse)
+RUN(rows_published)
+RUN(rows_uplink)
+RUN(rows_to_overlay)
+RUN(rows_from_overlay)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows_spoof),
+		cmocka_unit_test(test_rows_arp),
+		cmocka_unit_test(test_rows_direct),
+		cmocka_unit_test(test_rows_isolation),
+		cmocka_unit_test(test_rows_internal),
+		cmocka_unit_test(test_rows_guard),
+		cmocka_unit_test(test_rows_vip),
+		cmocka_unit_test(test_rows_refuse),
+		cmocka_unit_test(test_rows_published),
+		cmocka_unit_test(test_rows_uplink),
+		cmocka_unit_test(test_rows_to_overlay),
+		cmocka_unit_test(test_rows_from_overlay),
+	};
+
+	world_make(&world);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
