@@ -151,7 +151,7 @@ enum ops_next op_network_delete(struct call *call)
 	}
 	if (net->services || net->endpoints) {
 		refuse(&call->refusal, API_IN_USE, "name", NULL,
-		       "network \"%s\" is in use by %u pods and %u services",
+		       "network \"%s\" is in use (pods: %u, services: %u)",
 		       net->name, HASH_COUNT(net->endpoints),
 		       HASH_COUNT(net->services));
 		refuse_hint(&call->refusal, "remove them first, such as %s %s",
