@@ -18,6 +18,8 @@
 struct ops {
 	struct ops_config cfg;
 	struct ev_timer defaults;
+	/* What exists from the start does, or was refused: ask away. */
+	bool is_open;
 };
 
 static ops_fn *const handlers[] = {
@@ -67,6 +69,8 @@ static void call_free(struct call *call)
 
 static void finish(struct call *call)
 {
+	if (!call->req)
+		call->ops->is_open = true;
 	if (call->req && call->refusal.code != API_OK)
 		http_reply_error(call->req, call->refusal.code,
 				 call->refusal.field, call->refusal.message,
@@ -163,8 +167,7 @@ void ops_handle(void *arg, struct http_request *req)
 	struct ops *ops = arg;
 	struct call *call;
 
-	if (!reconcile_is_ready(ops->cfg.reconcile) && req->op != API_STATUS &&
-	    req->op != API_VERSION) {
+	if (!ops->is_open && req->op != API_STATUS && req->op != API_VERSION) {
 		http_reply_error(req, API_UNAVAILABLE, "",
 				 "netd has not read its store yet",
 				 store_status(ops->cfg.store).error);
@@ -182,11 +185,13 @@ static void defaults_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct ops *ops = container_of(w, struct ops, defaults);
 
 	(void)revents;
-	if (model_net(ops->cfg.model, "default"))
+	if (model_net(ops->cfg.model, "default")) {
+		ops->is_open = true;
 		ev_timer_stop(loop, w);
-	else if (store_status(ops->cfg.store).state == STORE_UP)
+	} else if (store_status(ops->cfg.store).state == STORE_UP) {
 		run(call_new(ops, API_NETWORK_CREATE,
 			     json_pack("{s:s}", "name", "default")));
+	}
 }
 
 int ops_new(const struct ops_config *config, struct ops **ret)
