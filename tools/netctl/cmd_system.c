@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes, the one-screen status, drops, versions, help. */
+#include "client.h"
+#include "cmd.h"
+#include "help.h"
+#include "netd/util.h"
+
+static const struct out_column node_columns[] = {
+	{ "NAME", "name", 0, NULL },
+	{ "STATE", "state", OUT_STATE, NULL },
+	{ "VTEP", "vtep", 0, NULL },
+	{ "SELF", "self", 0, NULL },
+	{ "VERSION", "version", 0, NULL },
+	{ "ADDRESSES", "addresses", OUT_WIDE, NULL },
+};
+
+static const struct out_column drop_columns[] = {
+	{ "REASON", "reason", 0, NULL },
+	{ "PACKETS", "packets", OUT_RIGHT, NULL },
+	{ "MEANING", "meaning", OUT_CUT, NULL },
+};
+
+static const struct out_view node_view = { "name", node_columns,
+					   ARRAY_LEN(node_columns) };
+static const struct out_view drop_view = { "reason", drop_columns,
+					   ARRAY_LEN(drop_columns) };
+
+/* ---- status ---- */
+
+static const char *str_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static json_int_t int_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static void show_store(const json_t *store)
+{
+	const char *state = str_of(store, "state");
+	const char *error = str_of(store, "error");
+
+	printf("store      %s: ", str_of(store, "backend"));
+	if (str_eq(state, "mirror"))
+		printf("mirror of revision %lld, %lld s old",
+		       int_of(store, "revision"),
+		       int_of(store, "age_ms") / 1000);
+	else
+		printf("%s, revision %lld", state, int_of(store, "revision"));
+	if (*str_of(store, "where"))
+		printf(" (%s)", str_of(store, "where"));
+	putchar('\n');
+	if (*error)
+		printf("           %s\n", error);
+}
+
+/* All is one line; what is wrong is told one by one. */
+static void show_checks(const struct ctl *ctl, const json_t *checks)
+{
+	size_t good = 0;
+	json_t *check;
+	size_t i;
+
+	json_array_foreach (checks, i, check)
+		good += json_is_true(json_object_get(check, "ok"));
+	printf("checks     %zu of %zu good\n", good, json_array_size(checks));
+	json_array_foreach (checks, i, check) {
+		AUTO(str_freep)
+		char *value = out_text(json_object_get(check, "value"));
+
+		if (json_is_true(json_object_get(check, "ok")))
+			continue;
+		printf("  %sFAIL%s %s: %s\n", ctl->color ? "\033[31m" : "",
+		       ctl->color ? "\033[0m" : "", str_of(check, "name"),
+		       value);
+		if (*str_of(check, "hint"))
+			printf("       hint: %s\n", str_of(check, "hint"));
+	}
+}
+
+static void show_status(const struct ctl *ctl, const json_t *s)
+{
+	const json_t *nodes = json_object_get(s, "nodes");
+	bool healthy = json_is_true(json_object_get(s, "healthy"));
+	json_int_t dns = int_of(s, "dns_pid");
+
+	printf("node       %s: %s%s%s\n", str_of(s, "node"),
+	       !ctl->color ? ""
+	       : healthy   ? "\033[32m"
+			   : "\033[31m",
+	       healthy ? "healthy" : "degraded", ctl->color ? "\033[0m" : "");
+	printf("version    %s\n", str_of(s, "version"));
+	show_store(json_object_get(s, "store"));
+	printf("nodes      %lld up, %lld down\n", int_of(nodes, "up"),
+	       int_of(nodes, "down"));
+	printf("networks   %lld\npods       %lld\nservices   %lld\n",
+	       int_of(s, "networks"), int_of(s, "pods"), int_of(s, "services"));
+	if (dns)
+		printf("dns        process %lld\n", dns);
+	else
+		printf("dns        not running\n");
+	printf("memory     %.1f MiB\n", (double)int_of(s, "rss_kb") / 1024.0);
+	show_checks(ctl, json_object_get(s, "checks"));
+}
+
+static int run_status(const struct ctl *ctl, const struct cmd *cmd,
+		      struct args *args)
+{
+	json_t *reply;
+	int code = client_ask(ctl, cmd->op, cmd_fields(args), &reply);
+
+	if (code)
+		return code;
+	code = json_is_true(json_object_get(reply, "healthy")) ? EXIT_OK
+							       : EXIT_FAILED;
+	if (ctl->form == FORM_JSON)
+		out_json(reply);
+	else if (ctl->quiet || ctl->form == FORM_NAME)
+		puts(code ? "degraded" : "healthy");
+	else
+		show_status(ctl, reply);
+	json_decref(reply);
+	return code;
+}
+
+/* ---- drops ---- */
+
+static const struct api_arg drops_own[] = {
+	{ .name = "all",
+	  .type = API_BOOL,
+	  .letter = 'a',
+	  .help = "reasons that dropped nothing too" },
+};
+
+static int run_drops(const struct ctl *ctl, const struct cmd *cmd,
+		     struct args *args)
+{
+	bool all = json_is_true(json_object_get(cmd_own(args), "all"));
+	json_t *reply, *rows, *row;
+	size_t i;
+	int code = client_ask(ctl, cmd->op, cmd_fields(args), &reply);
+
+	if (code)
+		return code;
+	rows = json_array();
+	json_array_foreach (reply, i, row)
+		if (all || int_of(row, "packets"))
+			json_array_append(rows, row);
+	out_list(ctl, cmd->view, rows);
+	json_decref(rows);
+	json_decref(reply);
+	return EXIT_OK;
+}
+
+/* ---- version and help ---- */
+
+static int run_version(const struct ctl *ctl, const struct cmd *cmd,
+		       struct args *args)
+{
+	json_t *reply, *both;
+	int code = client_ask(ctl, cmd->op, cmd_fields(args), &reply);
+	const char *theirs = str_of(reply, "version");
+
+	if (ctl->form == FORM_JSON) {
+		both = json_pack("{s:s, s:s}", "netctl", NETD_VERSION, "netd",
+				 theirs);
+		out_json(both);
+		json_decref(both);
+	} else {
+		printf("netctl %s\n", NETD_VERSION);
+		if (!code)
+			printf("netd   %s\n", theirs);
+	}
+	json_decref(reply);
+	return code;
+}
+
+static int run_help(const struct ctl *ctl, const struct cmd *cmd,
+		    struct args *args)
+{
+	AUTO(str_freep) char *words = cmd_words(args->words, args->words_len);
+	const struct cmd *about = cmd_find(words);
+
+	(void)ctl, (void)cmd;
+	if (about)
+		help_cmd(stdout, about);
+	else if (*words)
+		help_group(stdout, words);
+	else
+		help_all(stdout);
+	return EXIT_OK;
+}
+
+const struct cmd system_cmds[] = {
+	{ .words = "node ls",
+	  .op = API_NODE_LIST,
+	  .run = cmd_list,
+	  .view = &node_view,
+	  .help = "List nodes" },
+	{ .words = "status",
+	  .op = API_STATUS,
+	  .run = run_status,
+	  .help = "Is all well, and what is not; exits 1 when degraded" },
+	{ .words = "drops",
+	  .op = API_DROPS,
+	  .run = run_drops,
+	  .view = &drop_view,
+	  .own = drops_own,
+	  .own_len = 1,
+	  .help = "Packets that were dropped, by reason" },
+	{ .words = "version",
+	  .op = API_VERSION,
+	  .run = run_version,
+	  .help = "Versions of netctl and netd" },
+	{ .words = "help",
+	  .op = CMD_NO_OP,
+	  .run = run_help,
+	  .help = "What a command takes" },
+	{ .words = NULL },
+};
