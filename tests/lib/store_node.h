@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_node - a store with hooks that keep what they were told, and a loop
- * that runs until something is so or its time is over.
+ * store_node - a store with hooks that keep what they were told.
  */
 #pragma once
 
-#include <ev.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <sys/stat.h>
 
+#include "loop_wait.h"
 #include "netd/util.h"
 #include "store.h"
 
@@ -47,43 +41,6 @@ struct node_done {
 	/* What had been told by then. */
 	uint32_t told;
 };
-
-static inline void step_end(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	(void)timer;
-	(void)revents;
-	ev_break(loop, EVBREAK_ONE);
-}
-
-static inline void loop_step(struct ev_loop *loop)
-{
-	ev_timer timer;
-
-	ev_now_update(loop);
-	ev_timer_init(&timer, step_end, 0.005, 0);
-	ev_timer_start(loop, &timer);
-	ev_run(loop, EVRUN_ONCE);
-	ev_timer_stop(loop, &timer);
-}
-
-/* Runs the loop until the condition holds; fails after `ms`. */
-#define wait_for(loop, cond, ms)                                               \
-	do {                                                                   \
-		int64_t wait_end = mono_ms() + (ms);                           \
-		while (!(cond) && mono_ms() < wait_end)                        \
-			loop_step(loop);                                       \
-		assert_true(cond);                                             \
-	} while (0)
-
-/* Runs the loop for `ms`, through which the condition must hold. */
-#define wait_while(loop, cond, ms)                                             \
-	do {                                                                   \
-		int64_t wait_end = mono_ms() + (ms);                           \
-		while (mono_ms() < wait_end) {                                 \
-			assert_true(cond);                                     \
-			loop_step(loop);                                       \
-		}                                                              \
-	} while (0)
 
 static inline struct node_key *node_find(struct node *node, const char *key)
 {
