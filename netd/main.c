@@ -53,6 +53,8 @@ struct netd {
 	struct ops *ops;
 	struct http *http;
 	int http_fd;
+	/* Close the rooms and open them again. */
+	bool reopen;
 	struct ip_addr vtep;
 	struct want_guard guards[GUARDS_MAX];
 	size_t guards_len;
@@ -374,15 +376,19 @@ static int server_pid(void *arg)
 	return dns_pid(arg);
 }
 
-/* systemd's socket if it gave us one, else our own. */
+/* A copy of systemd's socket if it gave us one, else our own. */
 static int open_socket(struct netd *d)
 {
 	char error[256] = "";
-	int n = sd_listen_fds(1);
 
-	d->http_fd = n > 0 ? SD_LISTEN_FDS_START
-			   : http_listen(d->cfg.socket, d->cfg.group, error,
+	if (sd_listen_fds(0) > 0) {
+		d->http_fd = fcntl(SD_LISTEN_FDS_START, F_DUPFD_CLOEXEC, 3);
+		if (d->http_fd < 0)
+			d->http_fd = -errno;
+	} else {
+		d->http_fd = http_listen(d->cfg.socket, d->cfg.group, error,
 					 sizeof(error));
+	}
 	return d->http_fd < 0 ? fail(d->http_fd, d->cfg.socket, error) : 0;
 }
 
@@ -416,11 +422,20 @@ static void ready(void *arg)
 		 d->cfg.socket);
 }
 
+static void tunnel_new(void *arg)
+{
+	struct netd *d = arg;
+
+	d->reopen = true;
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
 static int open_rooms(struct netd *d)
 {
 	struct reconcile_config rc = { .loop = d->loop };
 	int err;
 
+	d->guards_len = 0;
 	for (size_t i = 0; i < d->cfg.endpoints_len; i++)
 		add_guards(d, d->cfg.endpoints[i]);
 	err = find_address(d);
@@ -445,6 +460,8 @@ static int open_rooms(struct netd *d)
 	rc.vtep = d->vtep;
 	rc.guards = d->guards;
 	rc.guards_len = d->guards_len;
+	rc.on_tunnel_new = tunnel_new;
+	rc.arg = d;
 	err = reconcile_new(&rc, &d->reconcile);
 	if (!err)
 		err = open_store(d);
@@ -466,8 +483,18 @@ static void close_rooms(struct netd *d)
 	overlay_close(d->overlay);
 	ebpf_close(d->bpf);
 	nl_free(d->nl);
+	d->http = NULL;
+	d->reconcile = NULL;
+	d->store = NULL;
+	d->ops = NULL;
+	d->model = NULL;
+	d->dns = NULL;
+	d->overlay = NULL;
+	d->bpf = NULL;
+	d->nl = NULL;
 	if (d->http_fd >= 0)
 		close(d->http_fd);
+	d->http_fd = -1;
 }
 
 static void stop_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
@@ -488,10 +515,13 @@ static int run(struct netd *d)
 	ev_signal_init(&d->interrupt, stop_cb, SIGINT);
 	ev_signal_start(d->loop, &d->term);
 	ev_signal_start(d->loop, &d->interrupt);
-	err = open_rooms(d);
-	if (!err)
-		ev_run(d->loop, 0);
-	close_rooms(d);
+	do {
+		d->reopen = false;
+		err = open_rooms(d);
+		if (!err)
+			ev_run(d->loop, 0);
+		close_rooms(d);
+	} while (d->reopen && !err);
 	return err;
 }
 

@@ -11,6 +11,26 @@
 #include "overlay.h"
 #include "plan.h"
 
+/*
+ * Every Docker host has 172.17.0.1, say: an address that is ours too is ours
+ * here, whatever another node calls its own.
+ */
+static void drop_own_addrs(const struct reconcile *rc, struct want_node *want)
+{
+	const struct node *self = model_node(rc->m, rc->m->self);
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < want->addrs_len; i++) {
+		bool own = false;
+
+		for (uint32_t k = 0; self && k < self->addrs_len; k++)
+			own |= ip_eq(&want->addrs[i], &self->addrs[k]);
+		if (!own)
+			want->addrs[len++] = want->addrs[i];
+	}
+	want->addrs_len = len;
+}
+
 void rc_node(struct reconcile *rc, const char *name)
 {
 	const struct node *node = model_node(rc->m, name);
@@ -23,6 +43,7 @@ void rc_node(struct reconcile *rc, const char *name)
 	}
 	if (node) {
 		want = node_want(node, false);
+		drop_own_addrs(rc, &want);
 		err = ebpf_node_put(rc->cfg.bpf, &want);
 	} else {
 		err = ebpf_node_del(rc->cfg.bpf, name);
@@ -66,6 +87,19 @@ static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 	}
 }
 
+static void mark_others(struct reconcile *rc)
+{
+	for (struct node *node = rc->m->nodes; node; node = node->hh.next)
+		if (!str_eq(node->name, rc->m->self))
+			rc_mark(rc, MARK_NODE, "", node->name);
+}
+
+static bool addrs_eq(const struct node *a, const struct node *b)
+{
+	return a && a->addrs_len == b->addrs_len &&
+	       !memcmp(a->addrs, b->addrs, a->addrs_len * sizeof(a->addrs[0]));
+}
+
 /* This node, as the kernel shows it now. */
 void rc_self(struct reconcile *rc)
 {
@@ -79,6 +113,8 @@ void rc_self(struct reconcile *rc)
 	self->addrs_len =
 		overlay_addrs(rc->cfg.overlay, self->addrs, NODE_ADDRS_MAX);
 	self->routes_len = overlay_routes(rc->cfg.overlay, &self->routes);
+	if (!addrs_eq(model_node(rc->m, rc->m->self), self))
+		mark_others(rc);
 	model_self_put(rc->m, self);
 
 	want = node_want(model_node(rc->m, rc->m->self), true);

@@ -54,6 +54,7 @@ struct reconcile {
 	struct told_net *nets;
 	struct told_service *services;
 	struct rest *rests;
+	uint32_t tunnel_ifindex;
 
 	/* Runs the marks: the next loop turn, or a second after a failure. */
 	struct ev_timer work;

@@ -302,6 +302,19 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		work_soon(rc);
 }
 
+/*
+ * Somebody deleted netd0, and the overlay made another: the programs know the
+ * old one by its number, so the rooms are opened anew.
+ */
+static bool tunnel_is_new(struct reconcile *rc)
+{
+	if (overlay_tunnel(rc->cfg.overlay).ifindex == rc->tunnel_ifindex)
+		return false;
+	log_warn("reconcile: the tunnel device was replaced");
+	rc->cfg.on_tunnel_new(rc->cfg.arg);
+	return true;
+}
+
 /* The kernel changed something, ours or not. */
 static void kernel_changed(void *arg)
 {
@@ -310,6 +323,8 @@ static void kernel_changed(void *arg)
 	if (!rc->is_ready)
 		return;
 	overlay_refresh(rc->cfg.overlay);
+	if (tunnel_is_new(rc))
+		return;
 	rc_mark(rc, MARK_POD, "", "");
 	rc_mark(rc, MARK_NODE, "", rc->m->self);
 }
@@ -353,6 +368,7 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 	rc->loop = config->loop;
 	rc->m = config->model;
 	rc->held = json_object();
+	rc->tunnel_ifindex = overlay_tunnel(config->overlay).ifindex;
 	ev_timer_init(&rc->work, work_cb, 0., 0.);
 	ev_timer_init(&rc->tick, tick_cb, TICK_S, TICK_S);
 	*ret = rc;

@@ -41,6 +41,10 @@ struct reconcile_config {
 	/* The store's addresses, kept from pods. */
 	const struct want_guard *guards;
 	size_t guards_len;
+	/* The tunnel device is another than at the start: close and open again.
+	 */
+	void (*on_tunnel_new)(void *arg);
+	void *arg;
 };
 
 int reconcile_new(const struct reconcile_config *config,
