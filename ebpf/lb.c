@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <uthash.h>
 
-#include "arena.h"
+#include "places.h"
 #include "load.h"
 #include "maglev.h"
 #include "netd.skel.h"
@@ -44,8 +44,8 @@ struct lb {
 	struct frontend *frontends;
 	struct abi_backend *backends;
 	uint32_t *slots;
-	struct arena *ids;
-	struct arena *runs;
+	struct places *ids;
+	struct places *runs;
 };
 
 static void frontend_free(struct frontend *fe)
@@ -164,7 +164,7 @@ static void backend_write(struct lb *lb, const struct member *m)
 static void backend_drop(struct lb *lb, uint32_t id)
 {
 	lb->backends[id].flags = 0;
-	arena_put(lb->ids, id, 1, mono_ms());
+	places_put(lb->ids, id, 1, mono_ms());
 }
 
 #define NO_ID UINT32_MAX
@@ -206,7 +206,7 @@ static int assign_ids(struct lb *lb, struct frontend *fe,
 			lb->backends[m->id].weight = m->want.weight;
 			continue;
 		}
-		if (arena_get(lb->ids, 1, now, &m->id))
+		if (places_get(lb->ids, 1, now, &m->id))
 			return -ENOSPC;
 		backend_write(lb, m);
 	}
@@ -270,7 +270,7 @@ static int run_write(struct lb *lb, const uint32_t *slots, uint32_t count,
 {
 	uint32_t first = 0;
 
-	if (count && arena_get(lb->runs, elements(count), mono_ms(), &first))
+	if (count && places_get(lb->runs, elements(count), mono_ms(), &first))
 		return -ENOSPC;
 	*offset = first * ABI_RUN_SLOTS;
 	memcpy(lb->slots + *offset, slots, count * sizeof(*slots));
@@ -279,7 +279,8 @@ static int run_write(struct lb *lb, const uint32_t *slots, uint32_t count,
 
 static void run_drop(struct lb *lb, uint32_t offset, uint32_t count)
 {
-	arena_put(lb->runs, offset / ABI_RUN_SLOTS, elements(count), mono_ms());
+	places_put(lb->runs, offset / ABI_RUN_SLOTS, elements(count),
+		   mono_ms());
 }
 
 static void runs_drop(struct lb *lb, const struct abi_frontend *v)
@@ -465,7 +466,7 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 		if (i && ids[i] == ids[i - 1])
 			continue;
 		if (ids[i] >= ABI_BACKENDS_MAX ||
-		    !arena_take(lb->ids, ids[i], 1))
+		    !places_take(lb->ids, ids[i], 1))
 			return false;
 		m->id = ids[i];
 		m->want = backend_read(&lb->backends[m->id]);
@@ -478,7 +479,7 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 static bool run_take(struct lb *lb, uint32_t offset, uint32_t count)
 {
 	return offset % ABI_RUN_SLOTS == 0 && count <= UNIFORM_SLOTS_MAX &&
-	       arena_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count));
+	       places_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count));
 }
 
 static void frontend_read(void *arg, const void *key, const void *value)
@@ -511,9 +512,9 @@ static void backends_clean(struct lb *lb)
 			return;
 		if (!(lb->backends[id].flags & ABI_BACKEND_ALIVE))
 			continue;
-		if (arena_take(lb->ids, id, 1)) {
+		if (places_take(lb->ids, id, 1)) {
 			lb->backends[id].flags = 0;
-			arena_put(lb->ids, id, 1, mono_ms());
+			places_put(lb->ids, id, 1, mono_ms());
 		}
 	}
 }
@@ -536,8 +537,8 @@ int lb_open(struct ebpf *bpf, struct lb **ret)
 {
 	AUTO(lb_closep) struct lb *lb = xzalloc(sizeof(*lb));
 
-	lb->ids = arena_new(ABI_BACKENDS_MAX);
-	lb->runs = arena_new(ABI_ARENA_MAX);
+	lb->ids = places_new(ABI_BACKENDS_MAX);
+	lb->runs = places_new(ABI_ARENA_MAX);
 	lb->backends = map_array(bpf->skel->maps.backends, BACKENDS_SIZE);
 	if (!lb->backends)
 		return -errno;
@@ -560,8 +561,8 @@ void lb_close(struct lb *lb)
 		HASH_DEL(lb->frontends, fe);
 		frontend_free(fe);
 	}
-	arena_free(lb->ids);
-	arena_free(lb->runs);
+	places_free(lb->ids);
+	places_free(lb->runs);
 	if (lb->backends)
 		munmap(lb->backends, BACKENDS_SIZE);
 	if (lb->slots)

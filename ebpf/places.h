@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena - hands out runs of a fixed number of places, and lets a freed run
+ * places - hands out runs of a fixed number of places, and lets a freed run
  * rest before it is handed out again: programs that looked at a table before
  * it was changed may still be reading there.
  *
@@ -16,22 +16,22 @@
 #include "netd/util.h"
 
 /* A program runs for microseconds; one second is for ever. */
-#define ARENA_REST_MS 1000
+#define PLACES_REST_MS 1000
 
-struct arena;
+struct places;
 
-struct arena *arena_new(uint32_t size);
-void arena_free(struct arena *a);
-DEFINE_FREEP(struct arena, arena_free)
+struct places *places_new(uint32_t size);
+void places_free(struct places *a);
+DEFINE_FREEP(struct places, places_free)
 
 /* A run of len places: 0 and its first in ret, or -ENOSPC. */
-int arena_get(struct arena *a, uint32_t len, int64_t now_ms, uint32_t *ret);
+int places_get(struct places *a, uint32_t len, int64_t now_ms, uint32_t *ret);
 
 /* The run rests, then can be had again. len 0 is fine. */
-void arena_put(struct arena *a, uint32_t first, uint32_t len, int64_t now_ms);
+void places_put(struct places *a, uint32_t first, uint32_t len, int64_t now_ms);
 
 /* Marks a run found in use. False: out of range, or taken already. */
-bool arena_take(struct arena *a, uint32_t first, uint32_t len);
+bool places_take(struct places *a, uint32_t first, uint32_t len);
 
 /* Places in use or resting. */
-uint32_t arena_used(const struct arena *a);
+uint32_t places_used(const struct places *a);

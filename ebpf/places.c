@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena - a bitmap, searched from its lowest free place, so that what is in use
- * stays together, and a queue of runs that rest. The bitmap can be rebuilt
+ * places - a bitmap, searched from its lowest free place, so that what is in
+ * use stays together, and a queue of runs that rest. The bitmap can be rebuilt
  * from what the kernel's tables refer to, so nothing about it is stored.
  */
-#include "arena.h"
+#include "places.h"
 
 struct rest {
 	int64_t since;
@@ -12,7 +12,7 @@ struct rest {
 	uint32_t len;
 };
 
-struct arena {
+struct places {
 	uint32_t size;
 	uint32_t used;
 	/* All places below are taken. */
@@ -25,16 +25,16 @@ struct arena {
 	size_t room;
 };
 
-struct arena *arena_new(uint32_t size)
+struct places *places_new(uint32_t size)
 {
-	struct arena *a = xzalloc(sizeof(*a));
+	struct places *a = xzalloc(sizeof(*a));
 
 	a->size = size;
 	a->taken = xzalloc(((size_t)size + 63) / 64 * sizeof(uint64_t));
 	return a;
 }
 
-void arena_free(struct arena *a)
+void places_free(struct places *a)
 {
 	if (!a)
 		return;
@@ -43,12 +43,12 @@ void arena_free(struct arena *a)
 	free(a);
 }
 
-static bool is_taken(const struct arena *a, uint32_t i)
+static bool is_taken(const struct places *a, uint32_t i)
 {
 	return a->taken[i / 64] >> (i % 64) & 1;
 }
 
-static void mark(struct arena *a, uint32_t first, uint32_t len, bool taken)
+static void mark(struct places *a, uint32_t first, uint32_t len, bool taken)
 {
 	for (uint32_t i = first; i < first + len; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
@@ -61,10 +61,10 @@ static void mark(struct arena *a, uint32_t first, uint32_t len, bool taken)
 	a->used += taken ? len : -len;
 }
 
-static void wake(struct arena *a, int64_t now_ms)
+static void wake(struct places *a, int64_t now_ms)
 {
 	while (a->head < a->tail &&
-	       now_ms - a->rests[a->head].since >= ARENA_REST_MS) {
+	       now_ms - a->rests[a->head].since >= PLACES_REST_MS) {
 		const struct rest *r = &a->rests[a->head++];
 
 		mark(a, r->first, r->len, false);
@@ -75,7 +75,7 @@ static void wake(struct arena *a, int64_t now_ms)
 }
 
 /* First run of len free places in [from, to), or `to`. */
-static uint32_t find(const struct arena *a, uint32_t from, uint32_t to,
+static uint32_t find(const struct places *a, uint32_t from, uint32_t to,
 		     uint32_t len)
 {
 	uint32_t run = 0;
@@ -93,7 +93,7 @@ static uint32_t find(const struct arena *a, uint32_t from, uint32_t to,
 	return to;
 }
 
-int arena_get(struct arena *a, uint32_t len, int64_t now_ms, uint32_t *ret)
+int places_get(struct places *a, uint32_t len, int64_t now_ms, uint32_t *ret)
 {
 	uint32_t first;
 
@@ -110,7 +110,7 @@ int arena_get(struct arena *a, uint32_t len, int64_t now_ms, uint32_t *ret)
 	return 0;
 }
 
-void arena_put(struct arena *a, uint32_t first, uint32_t len, int64_t now_ms)
+void places_put(struct places *a, uint32_t first, uint32_t len, int64_t now_ms)
 {
 	if (!len)
 		return;
@@ -128,7 +128,7 @@ void arena_put(struct arena *a, uint32_t first, uint32_t len, int64_t now_ms)
 	a->rests[a->tail++] = (struct rest){ now_ms, first, len };
 }
 
-bool arena_take(struct arena *a, uint32_t first, uint32_t len)
+bool places_take(struct places *a, uint32_t first, uint32_t len)
 {
 	if (first > a->size || len > a->size - first)
 		return false;
@@ -140,7 +140,7 @@ bool arena_take(struct arena *a, uint32_t first, uint32_t len)
 	return true;
 }
 
-uint32_t arena_used(const struct arena *a)
+uint32_t places_used(const struct places *a)
 {
 	return a->used;
 }
