@@ -6,6 +6,7 @@
 # Load it in a bats file and call lab_up in setup_file, lab_down in
 # teardown_file. Everything lives below $RUN or in namespaces nd-test-*.
 
+bats_require_minimum_version 1.5.0
 TOP=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 BIN=${LAB_BUILD:-$TOP/build/bin}
 RUN=/run/netd-test
@@ -130,6 +131,8 @@ background()
 	local name=$1 fd
 	shift
 	mkdir -p "$RUN/out" "$RUN/jobs"
+	# What an earlier one of this name said must not be taken for this.
+	rm -f "$RUN/out/$name"
 	(
 		for fd in /proc/"$BASHPID"/fd/*; do
 			fd=${fd##*/}

@@ -1,0 +1,152 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The routing mesh: a published port answers on every host, and the backend
+# sees the client's own address.
+
+load ../lib/e2e
+
+setup_file()
+{
+	lab_up 3
+	n 1 service create web --port 80 --port 53/udp --selector app=web \
+		--publish 8080:80 --publish 5353:53/udp
+	for k in 2 3; do
+		until_true 5 n "$k" service inspect web
+		pod "$k" "web-$k" default --label app=web
+		serve "$k" "web-$k" 80 53
+	done
+	n 1 network create apart
+	pod 1 client default
+	pod 1 stranger apart
+	for k in 1 2 3; do
+		until_true 10 has_backends "$k" 2
+	done
+}
+
+teardown_file() { lab_down; }
+
+has_backends()
+{
+	[[ $(n "$1" service ps web -o json |
+		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
+}
+
+@test "every host answers, the client's address is kept, TCP" {
+	for k in 1 2 3; do
+		for _ in 1 2 3 4 5 6; do
+			line=$(ask_on ext tcp "192.0.2.$k" 8080)
+			[[ $line == web-*" from 192.0.2.254:"* ]]
+		done
+	done
+}
+
+@test "every host answers, the client's address is kept, UDP" {
+	for k in 1 2 3; do
+		for _ in 1 2 3 4 5 6; do
+			line=$(ask_on ext udp "192.0.2.$k" 5353)
+			[[ $line == web-*" from 192.0.2.254:"* ]]
+		done
+	done
+}
+
+@test "all backends share, local or not" {
+	for k in 1 2 3; do
+		[ "$(who 60 ask_on ext tcp "192.0.2.$k" 8080)" = "web-2 web-3" ]
+		[ "$(who 60 ask_on ext udp "192.0.2.$k" 5353)" = "web-2 web-3" ]
+	done
+}
+
+@test "the reply's source is the address that was asked" {
+	# nc's UDP socket is connected: another source would not reach it.
+	for k in 1 2 3; do
+		background cap nsenter --net=/run/netns/nd-test-ext -- \
+			tcpdump -nlq -i eth0 udp and not port 4789 and port 5353
+		until_true 5 grep -q listening "$RUN/out/cap"
+		ask_on ext udp "192.0.2.$k" 5353
+		until_true 5 grep -q "192.0.2.$k.5353 > 192.0.2.254" \
+			"$RUN/out/cap"
+		[ "$(grep -c '> 192.0.2.254' "$RUN/out/cap")" -eq \
+			"$(grep -c "192.0.2.$k.5353 > 192.0.2.254" \
+				"$RUN/out/cap")" ]
+		job_end cap
+	done
+}
+
+@test "a client behind a router keeps its address" {
+	on ext ip addr add 203.0.113.5/32 dev lo
+	line=$(on ext bash -c \
+		'printf "echo\n" | nc -N -s 203.0.113.5 -w 2 192.0.2.1 8080')
+	[[ $line == web-*" from 203.0.113.5:"* ]]
+}
+
+@test "a host reaches published ports at its own addresses" {
+	for k in 1 2 3; do
+		for addr in "192.0.2.$k" 127.0.0.1; do
+			line=$(ask_on "$k" tcp "$addr" 8080)
+			[[ $line == web-* ]]
+			line=$(ask_on "$k" udp "$addr" 5353)
+			[[ $line == web-* ]]
+		done
+	done
+}
+
+@test "a host reaches published ports of the others" {
+	for a in 1 2 3; do
+		for b in 1 2 3; do
+			[[ $a -ne $b ]] || continue
+			line=$(ask_on "$a" tcp "192.0.2.$b" 8080)
+			[[ $line == web-*" from 192.0.2.$a:"* ]]
+		done
+	done
+}
+
+@test "pods reach published ports, of other networks too" {
+	for k in 1 2 3; do
+		line=$(ask_pod 1 client tcp "192.0.2.$k" 8080)
+		[[ $line == web-* ]]
+		line=$(ask_pod 1 stranger tcp "192.0.2.$k" 8080)
+		[[ $line == web-* ]]
+	done
+}
+
+@test "large answers pass by every host" {
+	for k in 1 2 3; do
+		for _ in 1 2 3; do
+			[ "$(on ext curl -s -m 20 \
+				"http://192.0.2.$k:8080/4000000" | wc -c)" \
+				-eq 4000000 ]
+		done
+	done
+}
+
+@test "many connections at once through one host, none fails" {
+	on ext "$BIN/nd-load" new 192.0.2.1 8080 3
+}
+
+@test "a host without netd still hands on" {
+	lab kill 1
+	on ext "$BIN/nd-load" new 192.0.2.1 8080 1
+	lab start 1
+}
+
+@test "a backend that leaves is not asked again" {
+	pod 1 web-1 default --label app=web
+	serve 1 web-1 80 53
+	until_true 5 used web-1
+	n 1 pod rm web-1
+	until_true 2 has_backends 3 2
+	[ "$(who 60 ask_on ext tcp 192.0.2.1 8080)" = "web-2 web-3" ]
+}
+used() { [[ $(who 30 ask_on ext tcp 192.0.2.1 8080) == *$1* ]]; }
+
+@test "a port is published and taken back" {
+	n 2 service update web --publish-add 8081:80
+	until_true 5 ask_on ext tcp 192.0.2.3 8081
+	refused 4 8081 n 3 service create thief --port 80 -p 8081:80
+	n 1 service update web --publish-rm 8081
+	until_true 5 closed 192.0.2.3 8081
+	# The freed port is anyone's again.
+	until_true 5 n 3 service create thief --port 80 -p 8081:80
+	n 3 service rm thief
+}
+closed() { ! ask_on ext tcp "$1" "$2"; }
