@@ -256,9 +256,9 @@ static void test_nothing_given_is_the_preset(void **state)
 		"---\n",
 		"store:\nlog:\n",
 		"store: { prefix: , tls: { ca: ~, key: null } }\n",
-		"node: { name: auto, address: auto, uplinks: auto }\n"
-		"dns: { upstreams: auto }\noverlay: { mtu: auto }\n",
-		"ipam: { pools: null }\nlog: { level: }\n",
+		"node: { name: auto, address: auto, uplinks: auto }\n",
+		"{ dns: { upstreams: auto }, overlay: { mtu: auto } }\n",
+		"{ ipam: { pools: null }, log: { level: } }\n",
 		"store: { endpoints: [] }\n",
 	};
 

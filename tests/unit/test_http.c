@@ -35,6 +35,8 @@ static struct {
 	unsigned int gone;
 } t;
 
+static const char a_request[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
+
 static void on_gone(void *arg)
 {
 	(void)arg;
@@ -432,13 +434,12 @@ static void test_headers_have_an_end(void **state)
 
 static void test_reply_later(void **state)
 {
-	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
 	AUTO(fd_closep) int fd = dial();
 	struct answer a;
 
 	(void)state;
 	t.hold = true;
-	say(fd, text, sizeof(text) - 1);
+	say(fd, a_request, strlen(a_request));
 	turn(0.05);
 	assert_non_null(t.held);
 	/* Others are served meanwhile. */
@@ -456,12 +457,11 @@ static void test_reply_later(void **state)
 
 static void test_client_leaves(void **state)
 {
-	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
 	int fd = dial();
 
 	(void)state;
 	t.hold = true;
-	say(fd, text, sizeof(text) - 1);
+	say(fd, a_request, strlen(a_request));
 	turn(0.05);
 	assert_non_null(t.held);
 	close(fd);
@@ -476,13 +476,12 @@ static void test_client_leaves(void **state)
 /* shutdown(SHUT_WR) ends the request's side only: the answer still goes out. */
 static void test_client_half_closes(void **state)
 {
-	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
 	AUTO(fd_closep) int fd = dial();
 	struct answer a;
 
 	(void)state;
 	t.hold = true;
-	say(fd, text, sizeof(text) - 1);
+	say(fd, a_request, strlen(a_request));
 	turn(0.05);
 	assert_non_null(t.held);
 	shutdown(fd, SHUT_WR);
@@ -496,12 +495,11 @@ static void test_client_half_closes(void **state)
 
 static void test_client_half_closes_then_leaves(void **state)
 {
-	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
 	int fd = dial();
 
 	(void)state;
 	t.hold = true;
-	say(fd, text, sizeof(text) - 1);
+	say(fd, a_request, strlen(a_request));
 	turn(0.05);
 	shutdown(fd, SHUT_WR);
 	turn(0.1);
@@ -513,12 +511,11 @@ static void test_client_half_closes_then_leaves(void **state)
 
 static void test_close_tells_those_who_wait(void **state)
 {
-	static const char text[] = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n";
 	AUTO(fd_closep) int fd = dial();
 
 	(void)state;
 	t.hold = true;
-	say(fd, text, sizeof(text) - 1);
+	say(fd, a_request, strlen(a_request));
 	turn(0.05);
 	assert_non_null(t.held);
 	http_close(take_ptr(t.http));
@@ -584,7 +581,7 @@ static void test_three_hundred_connections(void **state)
 	a = ask("GET", "/v1/status", "");
 	assert_int_equal(a.status, 200);
 	json_decref(a.body);
-	say(fds[0], "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", 39);
+	say(fds[0], a_request, strlen(a_request));
 	a = hear(fds[0], 3);
 	assert_int_equal(a.status, 200);
 	json_decref(a.body);
@@ -611,7 +608,7 @@ static void test_no_descriptors_left(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	turn(0.25);
 	assert_int_equal(http_connections(t.http), 1);
-	say(fd, "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n", 39);
+	say(fd, a_request, strlen(a_request));
 	a = hear(fd, 3);
 	assert_int_equal(a.status, 200);
 	json_decref(a.body);
