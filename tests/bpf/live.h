@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "packet.h"
 
@@ -173,9 +174,41 @@ static inline void live_wire(void)
 	sh("ip -n wire link set wire0 up");
 }
 
-/* world_make() must have run. */
+static char *live_group;
+
+static inline void live_group_leave(void)
+{
+	sh("echo %d >%s/../cgroup.procs", getpid(), live_group);
+	rmdir(live_group);
+}
+
+/*
+ * A group of this test's own, below the root of the cgroup2 tree wherever
+ * that is: other processes of the machine are not touched.
+ */
+static inline void live_group_enter(void)
+{
+	FILE *f = popen("findmnt -nt cgroup2 -o TARGET | head -1", "r");
+	char root[256] = "";
+
+	if (!f || !fgets(root, sizeof(root), f)) {
+		puts("skipped: no cgroup2 tree");
+		exit(TEST_SKIP);
+	}
+	pclose(f);
+	root[strcspn(root, "\n")] = '\0';
+	live_group = xasprintf("%s/netd-test-%d", root, getpid());
+	if (mkdir(live_group, 0755))
+		fail_msg("%s: %s", live_group, strerror(errno));
+	atexit(live_group_leave);
+	sh("echo %d >%s/cgroup.procs", getpid(), live_group);
+}
+
 static inline void live_make(struct world *w)
 {
+	live_group_enter();
+	w->cgroup = live_group;
+	world_make(w);
 	live_wire();
 	live_host();
 	pod_ns("a", "10.1.0.10", "10.1.0.1");

@@ -410,7 +410,6 @@ static void test_stream_host(void **state)
 
 static void make(void)
 {
-	world_make(w);
 	live_make(w);
 	member = sock("wire", SOCK_DGRAM, "192.0.2.2", 4789);
 	stranger = sock("wire", SOCK_DGRAM, "192.0.2.77", 4789);

@@ -30,12 +30,13 @@
 #define MAC_D "02:00:0a:03:00:0a"
 #define MAC_E "02:00:0a:03:00:0b"
 
-#define COOKIE_HOST 1
-#define COOKIE_A 10
-#define COOKIE_B 11
-#define COOKIE_C 12
-#define COOKIE_D 13
-#define COOKIE_E 14
+/* Far from those that the kernel gives out. */
+#define COOKIE_HOST (UINT64_C(1) << 60)
+#define COOKIE_A (COOKIE_HOST + 1)
+#define COOKIE_B (COOKIE_HOST + 2)
+#define COOKIE_C (COOKIE_HOST + 3)
+#define COOKIE_D (COOKIE_HOST + 4)
+#define COOKIE_E (COOKIE_HOST + 5)
 
 #define BLUE 100
 #define RED 200
@@ -44,6 +45,8 @@
 struct world {
 	struct ebpf *bpf;
 	char *pin_dir;
+	/* NULL: the root of the tree. */
+	const char *cgroup;
 	uint32_t tunnel;
 	uint32_t uplink;
 };
@@ -117,6 +120,7 @@ static inline void world_open(struct world *w)
 {
 	struct ebpf_config config = {
 		.pin_dir = w->pin_dir,
+		.cgroup = w->cgroup,
 		.tunnel_ifindex = w->tunnel,
 		.tunnel_mac = mac(TUNNEL_MAC),
 		.vxlan_port = 4789,
