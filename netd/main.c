@@ -252,17 +252,23 @@ static int open_kernel(struct netd *d)
 	return 0;
 }
 
+/* Beside netd as built, or where it is installed: below the same prefix. */
 static void dns_program(char *path, size_t size)
 {
+	static const char *const places[] = {
+		"/netd-dns",
+		"/../libexec/netd/netd-dns",
+	};
 	ssize_t n = readlink("/proc/self/exe", path, size - 1);
 	char *slash;
 
 	path[n > 0 ? n : 0] = '\0';
 	slash = strrchr(path, '/');
-	if (slash &&
-	    !str_format(slash, size - (size_t)(slash - path), "/netd-dns") &&
-	    access(path, X_OK) == 0)
-		return;
+	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++)
+		if (!str_format(slash, size - (size_t)(slash - path), "%s",
+				places[i]) &&
+		    access(path, X_OK) == 0)
+			return;
 	str_copy(path, size, NETD_LIBEXECDIR "/netd-dns");
 }
 
