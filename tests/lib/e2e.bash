@@ -74,6 +74,9 @@ never_within()
 	done
 }
 
+# gone PID: ended, whether or not someone has asked how.
+gone() { ! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }
+
 now_ms() { date +%s%3N; }
 
 # --- hosts ----------------------------------------------------------------
