@@ -70,6 +70,19 @@ static uint32_t link_target(int fd)
 	return info.xdp.ifindex;
 }
 
+/*
+ * The kernel lets go of an unpinned link some time later: until then the same
+ * program could not be attached again (EEXIST). So it is detached first.
+ */
+static void link_drop(const char *path)
+{
+	AUTO(fd_closep) int link = bpf_obj_get(path);
+
+	if (link >= 0)
+		bpf_link_detach(link);
+	unlink(path);
+}
+
 static int link_put(const char *path, int prog, int target, uint32_t ifindex,
 		    enum bpf_attach_type type)
 {
@@ -81,7 +94,7 @@ static int link_put(const char *path, int prog, int target, uint32_t ifindex,
 		return 0;
 	if (link >= 0) {
 		close(take_fd(link));
-		unlink(path);
+		link_drop(path);
 	}
 	link = bpf_link_create(prog, target, type, NULL);
 	if (link < 0)
@@ -216,7 +229,7 @@ void detach_pod(struct ebpf *bpf, const char *id)
 {
 	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
 
-	unlink(path);
+	link_drop(path);
 }
 
 int attach_uplink(struct ebpf *bpf, const char *name, uint32_t ifindex)
@@ -259,7 +272,7 @@ static void uplink_unpin(const char *dir, const char *pin)
 	ifindex = if_nametoindex(ifname);
 	if (prog && ifindex)
 		filter_del(ifindex, prog);
-	unlink(path);
+	link_drop(path);
 }
 
 void detach_uplink(struct ebpf *bpf, const char *name)
@@ -315,7 +328,7 @@ static void remove_link(void *arg, const char *name)
 		return;
 	}
 	path = xasprintf("%s/%s", dir, name);
-	unlink(path);
+	link_drop(path);
 }
 
 static void remove_map(void *arg, const char *name)

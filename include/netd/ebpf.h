@@ -34,8 +34,9 @@ struct ebpf_config {
 };
 
 /*
- * Loads the programs and reuses the maps pinned before. Nothing is attached
- * yet. -EOPNOTSUPP: the kernel lacks something, named in ebpf_error().
+ * Loads the programs and reuses the maps pinned before; a bpffs is mounted
+ * for pin_dir where there is none. Nothing is attached yet. Why it failed is
+ * in ebpf_error(NULL).
  */
 int ebpf_open(const struct ebpf_config *config, struct ebpf **ret);
 
@@ -49,7 +50,7 @@ int ebpf_start(struct ebpf *bpf);
 /* Forgets, and leaves the kernel forwarding. NULL is fine. */
 void ebpf_close(struct ebpf *bpf);
 
-/* The last failure in words, "" if there was none. */
+/* The last failure in words, "" if there was none. NULL: ebpf_open()'s. */
 const char *ebpf_error(const struct ebpf *bpf);
 
 /* Is packets' way attached with tcx (6.6) or with clsact filters? */
@@ -82,7 +83,7 @@ int ebpf_pod_del(struct ebpf *bpf, const char *id);
 /* The network namespace whose sockets count as this host's. */
 int ebpf_host_put(struct ebpf *bpf, uint64_t cookie);
 
-/* from_uplink on an interface of the host. */
+/* from_uplink on an interface of the host; one without Ethernet has none. */
 int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex);
 int ebpf_uplink_del(struct ebpf *bpf, const char *name);
 
@@ -98,7 +99,11 @@ int ebpf_frontend_del(struct ebpf *bpf, const struct want_frontend *fe);
 int ebpf_guard_put(struct ebpf *bpf, const struct want_guard *want);
 int ebpf_guard_del(struct ebpf *bpf, const struct want_guard *want);
 
-/* Audit: put everything wanted in between; end deletes what was not put. */
+/*
+ * Audit: put everything wanted in between; end deletes what was not put. The
+ * host's namespace and uplinks stay from ebpf_open() on: of them it deletes
+ * what an earlier process left and this one has not put.
+ */
 int ebpf_audit_begin(struct ebpf *bpf);
 int ebpf_audit_end(struct ebpf *bpf);
 
