@@ -432,6 +432,8 @@ static void test_exit_codes(void **state)
 		/* No daemon there. */
 		{ "-H unix:///nowhere/netd.sock status", 5, "",
 		  "netd is not reachable at unix:///nowhere/netd.sock" },
+		{ "-H unix:///nowhere/netd.sock pod rm a b", 5, "",
+		  "netd is not reachable" },
 	};
 
 	(void)state;

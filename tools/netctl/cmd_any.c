@@ -41,11 +41,14 @@ int cmd_list(const struct ctl *ctl, const struct cmd *cmd, struct args *args)
 	return code;
 }
 
-/* Several names: go on after a failure, and say so at the end. */
+/*
+ * Several names: go on after a failure, and say so at the end. Without a
+ * daemon there is nothing to go on with.
+ */
 static int sum_up(const struct args *args, int code, int one)
 {
-	if (!one)
-		return code;
+	if (!one || one == EXIT_UNREACHABLE)
+		return one ? one : code;
 	return args->words_len > 1 ? EXIT_SOME_FAILED : one;
 }
 
@@ -56,7 +59,7 @@ int cmd_inspect(const struct ctl *ctl, const struct cmd *cmd, struct args *args)
 	int code = EXIT_OK;
 	size_t i;
 
-	for (i = 0; i < args->words_len; i++) {
+	for (i = 0; i < args->words_len && code != EXIT_UNREACHABLE; i++) {
 		json_t *reply;
 
 		json_object_set_new(cmd_fields(args), "name",
@@ -98,8 +101,9 @@ static int remove_one(const struct ctl *ctl, const struct cmd *cmd,
 int cmd_remove(const struct ctl *ctl, const struct cmd *cmd, struct args *args)
 {
 	int code = EXIT_OK;
+	size_t i;
 
-	for (size_t i = 0; i < args->words_len; i++) {
+	for (i = 0; i < args->words_len && code != EXIT_UNREACHABLE; i++) {
 		json_object_set_new(cmd_fields(args), "name",
 				    json_string(args->words[i]));
 		code = sum_up(args, code, remove_one(ctl, cmd, args));
