@@ -31,7 +31,8 @@ static char said[1024];
 /* Why the last ebpf_open() failed. */
 static char open_error[2048];
 
-static int say(enum libbpf_print_level level, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static int
+say(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	char line[512];
 	size_t len, have;
