@@ -11,7 +11,7 @@ ctl()
 	"$bin/netctl" -H "unix:///mnt/$host/netd.sock" "$@"
 }
 
-# start_netd HOST ADDRESS STORE: waits until it answers.
+# start_netd HOST ADDRESS STORE: waits until it has read its store.
 start_netd()
 {
 	local host=$1
@@ -21,7 +21,7 @@ start_netd()
 		NETD_DNS_UPSTREAMS=192.0.2.254 \
 		"$bin/netd" --root "/mnt/$host" --node "$host" \
 		--address "$2" --store "$3"
-	until_true 20 ctl "$host" version ||
+	until_true 20 ctl "$host" network ls ||
 		die "netd of $host does not answer" \
 			"$(tail -n 5 "/mnt/log/netd-$host")"
 }
@@ -63,30 +63,37 @@ netd_hosts()
 	done
 }
 
-# netd_pod HOST NS ADDRESS ROLE
+# netd_pod HOST NS ROLE
 netd_pod()
 {
 	add_ns "$2"
-	ctl "$1" pod create "$2" --netns "$(path_of "$2")" \
-		--network "bench,ip=$3" --label "role=$4" >/dev/null
+	ctl "$1" pod create "$2" --netns "$(path_of "$2")" --network bench \
+		--label "role=$3" >/dev/null
 	tune_pod "$2"
 }
 
-# netd_pods P: client P-c on a, backends P-s1 and P-s2 on b, and P-l1 and
-# P-l2 on a.
-netd_pods()
+pod_address()
 {
-	netd_pod "$1-a" "$1-c" 10.77.0.10 client
-	netd_pod "$1-a" "$1-l1" 10.77.0.31 local
-	netd_pod "$1-a" "$1-l2" 10.77.0.32 local
-	netd_pod "$1-b" "$1-s1" 10.77.0.21 backend
-	netd_pod "$1-b" "$1-s2" 10.77.0.22 backend
-	netd_backends=(10.77.0.21 10.77.0.22)
+	ip -n "ndb-$1" -4 -o addr show scope global |
+		awk '{ sub(/\/.*/, "", $4); print $4 }'
 }
 
+# netd_pods P: client P-c on a, backends P-s1 and P-s2 on b, and P-l1 and
+# P-l2 on a. Sets netd_backends.
+netd_pods()
+{
+	netd_pod "$1-a" "$1-c" client
+	netd_pod "$1-a" "$1-l1" local
+	netd_pod "$1-a" "$1-l2" local
+	netd_pod "$1-b" "$1-s1" backend
+	netd_pod "$1-b" "$1-s2" backend
+	netd_backends=("$(pod_address "$1-s1")" "$(pod_address "$1-s2")")
+}
+
+# answers NS ADDRESS PORT
 answers()
 {
-	load "$1" tcp-crr -c 1 -n 1 -p "$port" "$2"
+	load "$1" tcp-crr -c 1 -n 1 -p "$3" "$2"
 }
 
 # netd_service HOST NAME ROLE [PUBLISHED]: on the ports that servers listen
