@@ -197,13 +197,21 @@ static int read_mode(struct call *call, struct service *s)
 	return 0;
 }
 
-/* Empty keys or values select nobody, or everybody: neither is meant. */
 static int read_selector(struct call *call, struct service *s)
 {
 	json_t *selector = call_list(call, "selector");
+	const char *key;
+	json_t *value;
 
 	if (!selector)
 		return 0;
+	json_object_foreach (selector, key, value) {
+		/* `--selector app` is a slip, not a wish for empty labels. */
+		if (!*json_string_value(value))
+			return refuse(&call->refusal, API_INVALID, "selector",
+				      "write KEY=VALUE, such as app=web",
+				      "selector \"%.64s\" has no value", key);
+	}
 	json_decref(s->selector);
 	s->selector = json_incref(selector);
 	return 0;

@@ -417,7 +417,7 @@ static void test_exit_codes(void **state)
 		{ "network create a --mtu 575", 2, "", "from 576 to 65485" },
 		{ "network create a --mtu", 2, "", "wants a value" },
 		{ "network create a --internal=maybe", 2, "", "true or false" },
-		{ "network create a -l x", 2, "", "KEY=VALUE" },
+		{ "network create a -l =x", 2, "", "KEY=VALUE" },
 		{ "network create a -Z", 2, "", "unknown option -Z" },
 		{ "--nope network ls", 2, "", "unknown option --nope" },
 		{ "pod create p", 2, "", "wants --network" },

@@ -148,10 +148,13 @@ static int set_map(struct args *args, const struct api_arg *row,
 	size_t len = strcspn(text, "=");
 	AUTO(str_freep) char *key = xstrndup(text, len);
 
-	if (!len || !text[len])
+	/* A bare KEY is one without a value, as in `docker ... --opt
+	 * encrypted`.
+	 */
+	if (!len)
 		return wants(args, row, "KEY=VALUE");
 	json_object_set_new(collection(values, row->name, json_object), key,
-			    json_string(text + len + 1));
+			    json_string(text + len + (text[len] == '=')));
 	return 0;
 }
 
