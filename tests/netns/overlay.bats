@@ -46,8 +46,8 @@ knows() { [[ $(n "$1" pod ls -o json | jq length) -eq $2 ]]; }
 	ip=$(pod_ip 2 p2)
 	mtu=$(in_pod 1 p1 ip -j link show eth0 | jq '.[0].mtu')
 	[ "$mtu" -eq 1450 ]
-	in_pod 1 p1 ping -c 1 -W 2 -M do -s $((mtu - 28)) "$ip"
-	run ! in_pod 1 p1 ping -c 1 -W 2 -M do -s $((mtu - 27)) "$ip"
+	in_pod 1 p1 ping -c 1 -W 2 -M "do" -s $((mtu - 28)) "$ip"
+	run ! in_pod 1 p1 ping -c 1 -W 2 -M "do" -s $((mtu - 27)) "$ip"
 }
 
 @test "a large transfer between hosts is whole" {
