@@ -141,6 +141,73 @@ static inline void sock_expect_nothing(int fd)
 		fail_msg("something arrived");
 }
 
+#define STREAM_LEN ((size_t)8 << 20)
+#define STREAM_CHUNK ((size_t)1 << 16)
+
+/* The bytes at an offset of a stream, or whether they are. */
+static inline void stream_fill(char *p, size_t len, size_t at)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (char)((at + i) % 251);
+}
+
+static inline bool stream_is(const char *p, size_t len, size_t at)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] != (char)((at + i) % 251))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Megabytes, with segmentation offload, from a socket to this address; all
+ * three sockets are closed. `seen_as`: the address that the server sees.
+ * `between` runs after each megabyte.
+ */
+static inline void stream(int from, const char *to, uint16_t port, int listener,
+			  const char *seen_as, void (*between)(void))
+{
+	static char out[STREAM_CHUNK], in[STREAM_CHUNK];
+	struct sockaddr_in s = inet4(to, port);
+	socklen_t s_len = sizeof(s);
+	size_t sent = 0, got = 0, told = 0;
+	char text[32];
+	int peer;
+
+	if (connect(from, (struct sockaddr *)&s, sizeof(s)))
+		fail_msg("connect %s:%u: %s", to, port, strerror(errno));
+	peer = accept(listener, (struct sockaddr *)&s, &s_len);
+	assert_true(peer >= 0);
+	inet_ntop(AF_INET, &s.sin_addr, text, sizeof(text));
+	if (seen_as)
+		assert_string_equal(text, seen_as);
+	fcntl(from, F_SETFL, O_NONBLOCK);
+	while (got < STREAM_LEN) {
+		size_t len = MIN(STREAM_CHUNK, STREAM_LEN - sent);
+		ssize_t n;
+
+		stream_fill(out, len, sent);
+		n = len ? send(from, out, len, 0) : 0;
+		if (n > 0)
+			sent += (size_t)n;
+		if (!sock_ready(peer, WAIT_MS))
+			fail_msg("%s:%u stalls at %zu", to, port, got);
+		n = recv(peer, in, sizeof(in), 0);
+		assert_true(n > 0);
+		if (!stream_is(in, (size_t)n, got))
+			fail_msg("%s:%u differs at %zu", to, port, got);
+		got += (size_t)n;
+		if (between && got - told > STREAM_LEN / 8) {
+			between();
+			told = got;
+		}
+	}
+	close(peer);
+	close(from);
+	close(listener);
+}
+
 static inline void pod_ns(const char *link, const char *addr,
 			  const char *gateway)
 {
@@ -204,9 +271,15 @@ static inline void live_group_enter(void)
 	sh("echo %d >%s/cgroup.procs", getpid(), live_group);
 }
 
-static inline void live_make(struct world *w)
+static inline void live_enter(void)
 {
 	live_group_enter();
+	world_enter();
+}
+
+static inline void live_make(struct world *w)
+{
+	live_enter();
 	w->cgroup = live_group;
 	world_make(w);
 	live_wire();

@@ -349,63 +349,25 @@ static void test_echo(void **state)
 	sh("ip netns exec a ping -q -c1 -W2 10.1.0.1 >/run/ping");
 }
 
-/* Megabytes with segmentation offload through translation both ways. */
-static void stream(int from, const char *to, uint16_t port, int listener)
-{
-	enum { TOTAL = 8 << 20, CHUNK = 1 << 16 };
-	static char out[CHUNK], in[CHUNK];
-	struct sockaddr_in s = inet4(to, port);
-	size_t sent = 0, got = 0;
-	int peer;
-
-	assert_int_equal(connect(from, (struct sockaddr *)&s, sizeof(s)), 0);
-	peer = accept(listener, NULL, NULL);
-	assert_true(peer >= 0);
-	fcntl(from, F_SETFL, O_NONBLOCK);
-	while (got < TOTAL) {
-		ssize_t n;
-
-		for (size_t i = 0; i < CHUNK; i++)
-			out[i] = (char)((sent + i) % 251);
-		n = sent < TOTAL ? send(from, out,
-					MIN((size_t)CHUNK, TOTAL - sent), 0)
-				 : 0;
-		if (n > 0)
-			sent += (size_t)n;
-		if (!sock_ready(peer, WAIT_MS))
-			fail_msg("stream stalls at %zu", got);
-		n = recv(peer, in, CHUNK, 0);
-		assert_true(n > 0);
-		for (ssize_t i = 0; i < n; i++) {
-			if (in[i] != (char)((got + (size_t)i) % 251))
-				fail_msg("stream differs at %zu", got);
-		}
-		got += (size_t)n;
-	}
-	close(peer);
-	close(from);
-	close(listener);
-}
-
 static void test_stream_vip(void **state)
 {
 	(void)state;
 	stream(sock("a", SOCK_STREAM, "10.1.0.10", 0), "10.80.0.5", 80,
-	       sock("b", SOCK_STREAM, "10.1.0.11", 8080));
+	       sock("b", SOCK_STREAM, "10.1.0.11", 8080), NULL, NULL);
 }
 
 static void test_stream_published(void **state)
 {
 	(void)state;
 	stream(sock("wire", SOCK_STREAM, "192.0.2.50", 0), "192.0.2.1", 8000,
-	       sock("b", SOCK_STREAM, "10.1.0.11", 8080));
+	       sock("b", SOCK_STREAM, "10.1.0.11", 8080), NULL, NULL);
 }
 
 static void test_stream_host(void **state)
 {
 	(void)state;
 	stream(sock(NULL, SOCK_STREAM, "192.0.2.1", 0), "10.80.0.5", 80,
-	       sock("b", SOCK_STREAM, "10.1.0.11", 8080));
+	       sock("b", SOCK_STREAM, "10.1.0.11", 8080), NULL, NULL);
 }
 
 static void make(void)

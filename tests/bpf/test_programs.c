@@ -169,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_rows_from_overlay),
 	};
 
+	world_enter();
 	world_make(&world);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

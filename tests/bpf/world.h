@@ -49,6 +49,9 @@ struct world {
 	const char *cgroup;
 	uint32_t tunnel;
 	uint32_t uplink;
+	/* NULL: as below. */
+	const char *vtep;
+	const char *tunnel_mac;
 };
 
 /* A shell for what `ip` does shortest; it must work. */
@@ -122,9 +125,9 @@ static inline void world_open(struct world *w)
 		.pin_dir = w->pin_dir,
 		.cgroup = w->cgroup,
 		.tunnel_ifindex = w->tunnel,
-		.tunnel_mac = mac(TUNNEL_MAC),
+		.tunnel_mac = mac(w->tunnel_mac ? w->tunnel_mac : TUNNEL_MAC),
 		.vxlan_port = 4789,
-		.vtep = ip("192.0.2.1"),
+		.vtep = ip(w->vtep ? w->vtep : "192.0.2.1"),
 	};
 
 	if (ebpf_open(&config, &w->bpf))
@@ -287,11 +290,11 @@ static inline void world_tables(struct world *w)
 	world_services(w);
 }
 
+/* world_enter() must have run. */
 static inline void world_make(struct world *w)
 {
 	char dir[] = "/run/netd-bpf-XXXXXX";
 
-	world_enter();
 	world_links(w);
 	if (!mkdtemp(dir))
 		fail_msg("%s", dir);
