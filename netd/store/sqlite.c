@@ -69,6 +69,8 @@ static const char db_tables[] =
 
 struct db {
 	sqlite3 *h;
+	/* Of the last failure: a rollback makes SQLite forget. */
+	char error[160];
 	sqlite3_stmt *stmt[DB_STMT_MAX];
 };
 
@@ -98,14 +100,25 @@ static int db_errno(int code)
 	return -EIO;
 }
 
+/* Keeps SQLite's words for a failure. */
+static int db_result(struct db *db, int code)
+{
+	int err = db_errno(code);
+
+	if (err)
+		snprintf(db->error, sizeof(db->error), "%s",
+			 sqlite3_errmsg(db->h));
+	return err;
+}
+
 const char *db_error(const struct db *db)
 {
-	return sqlite3_errmsg(db->h);
+	return db->error;
 }
 
 static int db_exec(struct db *db, const char *sql)
 {
-	return db_errno(sqlite3_exec(db->h, sql, NULL, NULL, NULL));
+	return db_result(db, sqlite3_exec(db->h, sql, NULL, NULL, NULL));
 }
 
 /* The first column of the first row, as a number or as text. */
@@ -113,6 +126,7 @@ static int db_query(struct db *db, const char *sql, int64_t *num, char **text)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(db->h, sql, -1, &stmt, NULL);
+	int err;
 
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
@@ -120,8 +134,9 @@ static int db_query(struct db *db, const char *sql, int64_t *num, char **text)
 		*num = sqlite3_column_int64(stmt, 0);
 	if (rc == SQLITE_ROW && text)
 		*text = xstrdup((const char *)sqlite3_column_text(stmt, 0));
+	err = db_result(db, rc);
 	sqlite3_finalize(stmt);
-	return db_errno(rc);
+	return err;
 }
 
 static int db_handle_open(struct db *db, const char *path)
@@ -323,25 +338,26 @@ static void stmt_text(sqlite3_stmt *stmt, int at, const char *text)
 	sqlite3_bind_text(stmt, at, text, -1, SQLITE_STATIC);
 }
 
-static int stmt_run(sqlite3_stmt *stmt)
+static int stmt_run(struct db *db, sqlite3_stmt *stmt)
 {
-	int err = db_errno(sqlite3_step(stmt));
+	int err = db_result(db, sqlite3_step(stmt));
 
 	sqlite3_reset(stmt);
 	return err;
 }
 
 /* Rows of key, value, revision. */
-static int stmt_rows(sqlite3_stmt *stmt, struct store_batch *ret)
+static int stmt_rows(struct db *db, sqlite3_stmt *stmt, struct store_batch *ret)
 {
-	int rc;
+	int rc, err;
 
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		store_batch_put(ret, (const char *)sqlite3_column_text(stmt, 0),
 				(const char *)sqlite3_column_text(stmt, 1),
 				sqlite3_column_int64(stmt, 2));
+	err = db_result(db, rc);
 	sqlite3_reset(stmt);
-	return db_errno(rc);
+	return err;
 }
 
 int db_kv_put(struct db *db, const char *key, const char *value, int64_t rev)
@@ -351,7 +367,7 @@ int db_kv_put(struct db *db, const char *key, const char *value, int64_t rev)
 	stmt_text(stmt, 1, key);
 	stmt_text(stmt, 2, value);
 	sqlite3_bind_int64(stmt, 3, rev);
-	return stmt_run(stmt);
+	return stmt_run(db, stmt);
 }
 
 int db_kv_del(struct db *db, const char *key, bool *ret)
@@ -360,7 +376,7 @@ int db_kv_del(struct db *db, const char *key, bool *ret)
 	int err;
 
 	stmt_text(stmt, 1, key);
-	err = stmt_run(stmt);
+	err = stmt_run(db, stmt);
 	if (!err)
 		*ret = sqlite3_changes(db->h) > 0;
 	return err;
@@ -369,7 +385,7 @@ int db_kv_del(struct db *db, const char *key, bool *ret)
 int db_kv_rev(struct db *db, const char *key, int64_t *ret)
 {
 	sqlite3_stmt *stmt = stmt_start(db, DB_KV_REV);
-	int rc;
+	int rc, err;
 
 	stmt_text(stmt, 1, key);
 	rc = sqlite3_step(stmt);
@@ -377,8 +393,9 @@ int db_kv_rev(struct db *db, const char *key, int64_t *ret)
 		*ret = sqlite3_column_int64(stmt, 0);
 	else if (rc == SQLITE_DONE)
 		*ret = 0;
+	err = db_result(db, rc);
 	sqlite3_reset(stmt);
-	return db_errno(rc);
+	return err;
 }
 
 int db_kv_page(struct db *db, const char *after, size_t max,
@@ -388,7 +405,7 @@ int db_kv_page(struct db *db, const char *after, size_t max,
 
 	stmt_text(stmt, 1, after);
 	sqlite3_bind_int64(stmt, 2, (sqlite3_int64)max);
-	return stmt_rows(stmt, ret);
+	return stmt_rows(db, stmt, ret);
 }
 
 int db_kv_revs(struct db *db, const char *after, const char *last,
@@ -398,23 +415,24 @@ int db_kv_revs(struct db *db, const char *after, const char *last,
 
 	stmt_text(stmt, 1, after);
 	stmt_text(stmt, 2, last);
-	return stmt_rows(stmt, ret);
+	return stmt_rows(db, stmt, ret);
 }
 
 int db_meta_get(struct db *db, const char *name, char **ret)
 {
 	sqlite3_stmt *stmt = stmt_start(db, DB_META_GET);
 	char *value = NULL;
-	int rc;
+	int rc, err;
 
 	stmt_text(stmt, 1, name);
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		value = xstrdup((const char *)sqlite3_column_text(stmt, 0));
+	err = db_result(db, rc);
 	sqlite3_reset(stmt);
-	if (!db_errno(rc))
+	if (!err)
 		*ret = value;
-	return db_errno(rc);
+	return err;
 }
 
 int db_meta_get_int(struct db *db, const char *name, int64_t *ret)
@@ -433,7 +451,7 @@ int db_meta_put(struct db *db, const char *name, const char *value)
 
 	stmt_text(stmt, 1, name);
 	stmt_text(stmt, 2, value);
-	return stmt_run(stmt);
+	return stmt_run(db, stmt);
 }
 
 int db_meta_put_int(struct db *db, const char *name, int64_t value)
@@ -449,7 +467,7 @@ int db_journal_put(struct db *db, const char *key, const char *value)
 
 	stmt_text(stmt, 1, key);
 	stmt_text(stmt, 2, value);
-	return stmt_run(stmt);
+	return stmt_run(db, stmt);
 }
 
 int db_journal_del(struct db *db, const char *key)
@@ -457,7 +475,7 @@ int db_journal_del(struct db *db, const char *key)
 	sqlite3_stmt *stmt = stmt_start(db, DB_JOURNAL_DEL);
 
 	stmt_text(stmt, 1, key);
-	return stmt_run(stmt);
+	return stmt_run(db, stmt);
 }
 
 int db_journal_page(struct db *db, const char *prefix, const char *after,
@@ -468,5 +486,5 @@ int db_journal_page(struct db *db, const char *prefix, const char *after,
 	stmt_text(stmt, 1, after);
 	stmt_text(stmt, 2, prefix);
 	sqlite3_bind_int64(stmt, 3, (sqlite3_int64)max);
-	return stmt_rows(stmt, ret);
+	return stmt_rows(db, stmt, ret);
 }

@@ -2,6 +2,8 @@
 #include "store_node.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 struct fixture {
@@ -364,6 +366,42 @@ static void test_damaged_file(void **state)
 	}
 }
 
+/* How large files may get, for this process alone. */
+static void file_limit(rlim_t size)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_disk_is_full(void **state)
+{
+	struct fixture *f = *state;
+	struct node_done done;
+	int err;
+
+	open_a(f);
+	assert_int_equal(node_put(&f->a, "k", "before").err, 0);
+	file_limit(1);
+	done = node_put(&f->a, "k", "lost");
+	err = store_journal_put(f->a.store, "j", "lost");
+	file_limit(RLIM_INFINITY);
+	assert_true(done.err == -EIO || done.err == -ENOSPC);
+	assert_true(err == -EIO || err == -ENOSPC);
+	assert_true(node_is(&f->a, "k", "before"));
+	assert_int_equal(store_status(f->a.store).rev, 1);
+
+	/* With room again it goes on, and the file knows no more than we. */
+	assert_int_equal(node_put(&f->a, "l", "after").rev, 2);
+	node_close(&f->a);
+	open_a(f);
+	assert_true(node_is(&f->a, "k", "before"));
+	assert_true(node_is(&f->a, "l", "after"));
+}
+
 static void test_file_mode_is_private(void **state)
 {
 	struct fixture *f = *state;
@@ -411,6 +449,7 @@ int main(int argc, char **argv)
 		TEST(test_second_opener_is_busy),
 		TEST(test_what_is_done_survives_kill),
 		TEST(test_damaged_file),
+		TEST(test_disk_is_full),
 		TEST(test_file_mode_is_private),
 		TEST(test_no_such_folder),
 	};
