@@ -85,22 +85,38 @@ static void finish(struct call *call)
 
 static void run(struct call *call);
 
-static void refuse_away(struct call *call, int err)
+static void refuse_commit(struct call *call, int err)
 {
 	struct store_status st = store_status(call->ops->cfg.store);
+	struct refusal *r = &call->refusal;
 
-	if (err == -ETIMEDOUT)
-		refuse(&call->refusal, API_TIMEOUT, NULL,
+	switch (err) {
+	case -ETIMEDOUT:
+		refuse(r, API_TIMEOUT, NULL,
 		       "look whether it happened before you try again",
 		       "the store did not answer in time");
-	else if (err == -EAGAIN)
-		refuse(&call->refusal, API_CONFLICT, NULL, "try again",
+		break;
+	case -EAGAIN:
+		refuse(r, API_CONFLICT, NULL, "try again",
 		       "others changed the same objects all the time");
-	else
-		refuse(&call->refusal, API_UNAVAILABLE, NULL,
+		break;
+	case -EHOSTDOWN:
+		refuse(r, API_UNAVAILABLE, NULL,
 		       "packets and names go on; try again when the store is "
 		       "back (netctl status)",
 		       "the store is away, nothing was changed: %s", st.error);
+		break;
+	case -ENOSPC:
+		refuse(r, API_EXHAUSTED, NULL,
+		       "free space: etcd wants compaction, defragmentation and "
+		       "`etcdctl alarm disarm`",
+		       "the store is full, nothing was changed: %s", st.where);
+		break;
+	default:
+		refuse(r, API_INTERNAL, NULL, "see the log of netd",
+		       "the store refused, nothing was changed: %s",
+		       strerror(-err));
+	}
 }
 
 static void committed(void *arg, int err, int64_t rev)
@@ -115,7 +131,7 @@ static void committed(void *arg, int err, int64_t rev)
 		return;
 	}
 	if (err)
-		refuse_away(call, err);
+		refuse_commit(call, err);
 	finish(call);
 }
 
