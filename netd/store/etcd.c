@@ -185,7 +185,7 @@ void etcd_foreign(struct etcd *etcd, char *why)
 	etcd->objection = why;
 	snprintf(etcd->error, sizeof(etcd->error),
 		 "etcd %s: %s; an operator "
-		 "must decide: restore it, or start with adopt",
+		 "must decide: restore it, or start netd with --adopt-store",
 		 etcd_host(etcd), why);
 	etcd_leave(etcd, STORE_FOREIGN);
 }
