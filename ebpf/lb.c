@@ -2,7 +2,7 @@
 /*
  * lb - frontends, their backends and slots.
  *
- * Backends and slots lie in two arrays that are mapped into this process. A
+ * Backends and slots lie in two arrays, mapped here as far as they are used. A
  * new set is written beside the old one with plain stores, then one update of
  * the frontend's entry makes every reader see it whole. The old slots and the
  * ids of backends that left rest for a while before they are used again.
@@ -15,13 +15,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/in.h>
-#include <sys/mman.h>
 #include <uthash.h>
 
 #include "places.h"
 #include "load.h"
 #include "maglev.h"
 #include "netd.skel.h"
+#include "window.h"
 
 /* Slots of a VIP's run: beyond, weights are rounded. */
 #define UNIFORM_SLOTS_MAX 16384
@@ -42,6 +42,8 @@ struct frontend {
 
 struct lb {
 	struct frontend *frontends;
+	struct window backends_window, slots_window;
+	/* Where the windows begin. */
 	struct abi_backend *backends;
 	uint32_t *slots;
 	struct places *ids;
@@ -73,6 +75,19 @@ static bool is_published(const struct abi_frontend_key *key)
 static bool is_local(const struct want_backend *b)
 {
 	return b->vni && ip_is_none(&b->vtep);
+}
+
+/* Before an id or a run is used for the first time in this process. */
+static int reach_id(struct lb *lb, uint32_t id)
+{
+	return window_reach(&lb->backends_window,
+			    (id + 1) * sizeof(struct abi_backend));
+}
+
+static int reach_run(struct lb *lb, uint32_t first, uint32_t len)
+{
+	return window_reach(&lb->slots_window,
+			    (first + len) * sizeof(struct abi_run));
 }
 
 /* ---- sets of backends ---- */
@@ -206,7 +221,7 @@ static int assign_ids(struct lb *lb, struct frontend *fe,
 			lb->backends[m->id].weight = m->want.weight;
 			continue;
 		}
-		if (places_get(lb->ids, 1, now, &m->id))
+		if (places_get(lb->ids, 1, now, &m->id) || reach_id(lb, m->id))
 			return -ENOSPC;
 		backend_write(lb, m);
 	}
@@ -270,7 +285,9 @@ static int run_write(struct lb *lb, const uint32_t *slots, uint32_t count,
 {
 	uint32_t first = 0;
 
-	if (count && places_get(lb->runs, elements(count), mono_ms(), &first))
+	if (count &&
+	    (places_get(lb->runs, elements(count), mono_ms(), &first) ||
+	     reach_run(lb, first, elements(count))))
 		return -ENOSPC;
 	*offset = first * ABI_RUN_SLOTS;
 	memcpy(lb->slots + *offset, slots, count * sizeof(*slots));
@@ -466,7 +483,7 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 		if (i && ids[i] == ids[i - 1])
 			continue;
 		if (ids[i] >= ABI_BACKENDS_MAX ||
-		    !places_take(lb->ids, ids[i], 1))
+		    !places_take(lb->ids, ids[i], 1) || reach_id(lb, ids[i]))
 			return false;
 		m->id = ids[i];
 		m->want = backend_read(&lb->backends[m->id]);
@@ -479,7 +496,8 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 static bool run_take(struct lb *lb, uint32_t offset, uint32_t count)
 {
 	return offset % ABI_RUN_SLOTS == 0 && count <= UNIFORM_SLOTS_MAX &&
-	       places_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count));
+	       places_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count)) &&
+	       !reach_run(lb, offset / ABI_RUN_SLOTS, elements(count));
 }
 
 static void frontend_read(void *arg, const void *key, const void *value)
@@ -508,7 +526,7 @@ static void frontend_read(void *arg, const void *key, const void *value)
 static void backends_clean(struct lb *lb)
 {
 	for (uint32_t id = 0; id < ABI_BACKENDS_MAX; id++) {
-		if (!lb->backends[id].generation)
+		if (reach_id(lb, id) || !lb->backends[id].generation)
 			return;
 		if (!(lb->backends[id].flags & ABI_BACKEND_ALIVE))
 			continue;
@@ -519,15 +537,6 @@ static void backends_clean(struct lb *lb)
 	}
 }
 
-/* NULL and errno when it cannot be. */
-static void *map_array(const struct bpf_map *map, size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       bpf_map__fd(map), 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
 #define BACKENDS_SIZE (ABI_BACKENDS_MAX * sizeof(struct abi_backend))
 #define SLOTS_SIZE (ABI_ARENA_MAX * sizeof(struct abi_run))
 
@@ -536,15 +545,20 @@ DEFINE_FREEP(struct lb, lb_close)
 int lb_open(struct ebpf *bpf, struct lb **ret)
 {
 	AUTO(lb_closep) struct lb *lb = xzalloc(sizeof(*lb));
+	int err;
 
 	lb->ids = places_new(ABI_BACKENDS_MAX);
 	lb->runs = places_new(ABI_ARENA_MAX);
-	lb->backends = map_array(bpf->skel->maps.backends, BACKENDS_SIZE);
-	if (!lb->backends)
-		return -errno;
-	lb->slots = map_array(bpf->skel->maps.slots, SLOTS_SIZE);
-	if (!lb->slots)
-		return -errno;
+	err = window_open(&lb->backends_window,
+			  bpf_map__fd(bpf->skel->maps.backends), BACKENDS_SIZE);
+	if (!err)
+		err = window_open(&lb->slots_window,
+				  bpf_map__fd(bpf->skel->maps.slots),
+				  SLOTS_SIZE);
+	if (err)
+		return err;
+	lb->backends = lb->backends_window.base;
+	lb->slots = lb->slots_window.base;
 	table_each(bpf->tables[TABLE_FRONTENDS], frontend_read, lb);
 	backends_clean(lb);
 	*ret = take_ptr(lb);
@@ -563,9 +577,7 @@ void lb_close(struct lb *lb)
 	}
 	places_free(lb->ids);
 	places_free(lb->runs);
-	if (lb->backends)
-		munmap(lb->backends, BACKENDS_SIZE);
-	if (lb->slots)
-		munmap(lb->slots, SLOTS_SIZE);
+	window_close(&lb->backends_window);
+	window_close(&lb->slots_window);
 	free(lb);
 }
