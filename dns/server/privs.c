@@ -158,10 +158,10 @@ static int rules_add(scmp_filter_ctx ctx)
 	     family += AF_INET6 - AF_INET)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 				       SCMP_A0_32(SCMP_CMP_EQ,
-						  (uint32_t)family));
+						  (uint32_t)family, 0));
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1_32(SCMP_CMP_EQ, FIONBIO));
+				       SCMP_A1_32(SCMP_CMP_EQ, FIONBIO, 0));
 	/* Memory, but none that runs. */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
