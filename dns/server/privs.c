@@ -157,8 +157,8 @@ static int rules_add(scmp_filter_ctx ctx)
 	for (int family = AF_INET; family <= AF_INET6 && !err;
 	     family += AF_INET6 - AF_INET)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0_32(SCMP_CMP_EQ,
-						  (uint32_t)family, 0));
+				       SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)family,
+						  0));
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1_32(SCMP_CMP_EQ, FIONBIO, 0));

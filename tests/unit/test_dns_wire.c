@@ -162,8 +162,8 @@ static void test_dns_name_parse_bad(void **state)
 		"a..b",
 		".a",
 		"..",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aa",
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaa"),
 	};
 	struct dns_name name;
 

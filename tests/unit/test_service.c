@@ -127,8 +127,8 @@ static void test_json_refuses(void **state)
 	static const char *const rows[] = {
 		"{\"vip\":\"nonsense\"}",
 		"{\"ports\":[{\"port\":0,\"target\":1,\"protocol\":\"tcp\"}]}",
-		"{\"ports\":[{\"port\":80,\"target\":70000,\"protocol\":"
-		"\"tcp\"}]}",
+		("{\"ports\":[{\"port\":80,\"target\":70000,"
+		 "\"protocol\":\"tcp\"}]}"),
 		"{\"ports\":[{\"port\":80,\"target\":80,\"protocol\":\"x\"}]}",
 		"{\"ports\":[1]}",
 		"{\"backends\":[\"127.0.0.1:80\"]}",
