@@ -78,6 +78,11 @@ knows() { [[ $(n "$1" pod ls -o json | jq length) -eq $2 ]]; }
 	run ! grep -q "$gw" /etc/resolv.conf
 }
 
+@test "a command in a pod holds no other namespace" {
+	[ "$(in_pod 1 p1 grep -c nsfs /proc/self/mounts)" -eq 0 ]
+	grep -q nsfs /proc/self/mounts
+}
+
 @test "a pod on two networks has an interface on each" {
 	n 1 network create second
 	pod 1 both default --network second

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -109,6 +110,34 @@ static int put_resolv(const struct ctl *ctl, const char *pod)
 	return errno ? failed(RESOLV_CONF) : 0;
 }
 
+/* One pass, as the list changes under the reader; how many went. */
+static int drop_some_namespaces(void)
+{
+	FILE *list = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+	int dropped = 0;
+
+	if (!list)
+		return 0;
+	while ((entry = getmntent(list)))
+		if (str_eq(entry->mnt_type, "nsfs") &&
+		    umount2(entry->mnt_dir, MNT_DETACH) == 0)
+			dropped++;
+	endmntent(list);
+	return dropped;
+}
+
+/*
+ * The copy of the mounts holds every namespace that is bound somewhere: where
+ * the host's mounts are not shared (no systemd), a container that ended would
+ * live on, and answer, as long as this command runs.
+ */
+static void drop_namespaces(void)
+{
+	while (drop_some_namespaces())
+		continue;
+}
+
 static int enter(const struct ctl *ctl, const char *pod)
 {
 	int code;
@@ -125,6 +154,7 @@ static int enter(const struct ctl *ctl, const char *pod)
 	 * back. */
 	if (mount("", "/", NULL, MS_REC | MS_SLAVE, NULL))
 		return failed("/");
+	drop_namespaces();
 	return put_resolv(ctl, pod);
 }
 
