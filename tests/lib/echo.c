@@ -28,6 +28,9 @@ enum kind { KIND_LISTENER, KIND_UDP, KIND_CONN };
 struct end {
 	enum kind kind;
 	int fd;
+	/* What a GET asks for, until its empty line. */
+	bool has_path;
+	char path[64];
 	/* Bytes of a page that are still to be sent. */
 	size_t left;
 	size_t len;
@@ -129,17 +132,20 @@ static bool line_answer(struct end *end)
 {
 	struct sockaddr_in peer, own;
 	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
-	char text[128], path[64];
+	char text[128];
 	int len;
 
+	if (sscanf(end->line, "GET /%63s", end->path) == 1)
+		end->has_path = true;
+	/* Answering before the last header would reset the connection. */
+	if (end->has_path && end->line[0] && end->line[0] != '\r')
+		return true;
 	if (getpeername(end->fd, (struct sockaddr *)&peer, &peer_len) ||
 	    getsockname(end->fd, (struct sockaddr *)&own, &own_len))
 		return false;
-	if (sscanf(end->line, "GET /%63s", path) == 1) {
-		say(text, sizeof(text), &peer, &own);
-		return page_start(end, path, text);
-	}
 	len = say(text, sizeof(text), &peer, &own);
+	if (end->has_path)
+		return page_start(end, end->path, text);
 	return send(end->fd, text, (size_t)len, MSG_NOSIGNAL) == len;
 }
 
