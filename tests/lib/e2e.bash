@@ -20,6 +20,7 @@ lab_up()
 {
 	lab down
 	lab up "$@" 3>&-
+	mkdir -p "$RUN/out" "$RUN/jobs"
 }
 
 lab_down()
