@@ -35,14 +35,14 @@ etcd_answers()
 
 start_etcd()
 {
-	spawn etcd "$1" etcd --name bench --data-dir /mnt/etcd \
+	spawn "etcd-$1" "$1" etcd --name bench --data-dir "/mnt/etcd-$1" \
 		--listen-client-urls http://192.0.2.1:2379,http://127.0.0.1:2379 \
 		--advertise-client-urls http://192.0.2.1:2379 \
 		--listen-peer-urls http://127.0.0.1:2380 \
 		--initial-advertise-peer-urls http://127.0.0.1:2380 \
 		--initial-cluster bench=http://127.0.0.1:2380
 	until_true 20 etcd_answers "$1" ||
-		die "etcd does not answer" "$(tail -n 3 /mnt/log/etcd)"
+		die "etcd does not answer" "$(tail -n 3 "/mnt/log/etcd-$1")"
 }
 
 # netd_hosts P [LATER]: hosts P-a and P-b, a netd on each, one network. LATER
