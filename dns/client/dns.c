@@ -27,6 +27,11 @@
 #include "spawn.h"
 
 /* A greeting takes a server less than a millisecond. */
+/*
+ * How often resolv.conf is read: its size and its second of change may stay
+ * what they were when it is written again, so looking at them is not enough.
+ */
+#define RESOLV_S 2.
 #define GREETING_MS 2000
 /* Messages sent before the loop looks at its other watchers. */
 #define MESSAGES 128
@@ -52,7 +57,7 @@ struct dns {
 	char *domain;
 	bool follow_resolv;
 	struct proto_upstreams upstreams;
-	ev_stat resolv;
+	ev_timer resolv;
 	int dir;
 
 	/* The server we talk to; -1: none, a timer will start one. */
@@ -472,8 +477,8 @@ static void upstreams_read(struct dns *dns)
 		now.len = (uint32_t)resolv_parse(text, now.addr,
 						 ARRAY_LEN(now.addr));
 	else
-		log_warn("dns: no upstreams path=%s error=%d", RESOLV_PATH,
-			 err);
+		log_warn_limited("dns: no upstreams path=%s error=%d",
+				 RESOLV_PATH, err);
 	if (memcmp(&now, &dns->upstreams, sizeof(now)) == 0)
 		return;
 	dns->upstreams = now;
@@ -481,7 +486,7 @@ static void upstreams_read(struct dns *dns)
 	changed(dns);
 }
 
-static void on_resolv(struct ev_loop *loop, ev_stat *w, int revents)
+static void on_resolv(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop;
 	(void)revents;
@@ -499,8 +504,8 @@ static void upstreams_open(struct dns *dns, const struct dns_config *config)
 	}
 	dns->follow_resolv = true;
 	upstreams_read(dns);
-	ev_stat_set(&dns->resolv, RESOLV_PATH, 0.);
-	ev_stat_start(dns->loop, &dns->resolv);
+	ev_timer_set(&dns->resolv, RESOLV_S, RESOLV_S);
+	ev_timer_start(dns->loop, &dns->resolv);
 }
 
 /* The border. */
@@ -536,7 +541,7 @@ void dns_close(struct dns *dns)
 	link_down(dns);
 	old_down(dns);
 	ev_timer_stop(dns->loop, &dns->restart);
-	ev_stat_stop(dns->loop, &dns->resolv);
+	ev_timer_stop(dns->loop, &dns->resolv);
 	found_drop_all(dns);
 	shadow_free(dns->shadow);
 	fd_closep(&dns->dir);
