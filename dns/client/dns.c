@@ -26,12 +26,12 @@
 #include "sockets.h"
 #include "spawn.h"
 
-/* A greeting takes a server less than a millisecond. */
 /*
  * How often resolv.conf is read: its size and its second of change may stay
  * what they were when it is written again, so looking at them is not enough.
  */
 #define RESOLV_S 2.
+/* A greeting takes a server less than a millisecond. */
 #define GREETING_MS 2000
 /* Messages sent before the loop looks at its other watchers. */
 #define MESSAGES 128
@@ -55,7 +55,6 @@ struct dns {
 	char *program;
 	char *user;
 	char *domain;
-	bool follow_resolv;
 	struct proto_upstreams upstreams;
 	ev_timer resolv;
 	int dir;
@@ -421,16 +420,20 @@ static int greet(struct dns *dns, int fd, bool *same)
 	return 0;
 }
 
-/* A replacement that was under way when netd died, or a lost rename. */
-static void next_settle(struct dns *dns)
+/*
+ * A replacement may have been under way when netd died: the successor goes
+ * while the old server is there, and takes its name when it is not.
+ */
+static int server_connect(struct dns *dns, pid_t *pid, int *ret)
 {
-	AUTO(fd_closep) int fd = -1;
-	pid_t pid;
+	int err = spawn_connect(dns->dir, SPAWN_SOCKET, pid, ret);
 
-	if (spawn_connect(dns->dir, SPAWN_SOCKET, &pid, &fd) == 0)
+	if (!err) {
 		spawn_end(dns->dir, SPAWN_SOCKET_NEXT);
-	else
-		renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
+		return 0;
+	}
+	renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
+	return spawn_connect(dns->dir, SPAWN_SOCKET, pid, ret);
 }
 
 static int adopt(struct dns *dns)
@@ -438,10 +441,8 @@ static int adopt(struct dns *dns)
 	AUTO(fd_closep) int fd = -1;
 	bool same = false;
 	pid_t pid = 0;
-	int err;
+	int err = server_connect(dns, &pid, &fd);
 
-	next_settle(dns);
-	err = spawn_connect(dns->dir, SPAWN_SOCKET, &pid, &fd);
 	if (err)
 		return err;
 	err = greet(dns, fd, &same);
@@ -502,7 +503,6 @@ static void upstreams_open(struct dns *dns, const struct dns_config *config)
 		       dns->upstreams.len * sizeof(*config->upstreams));
 		return;
 	}
-	dns->follow_resolv = true;
 	upstreams_read(dns);
 	ev_timer_set(&dns->resolv, RESOLV_S, RESOLV_S);
 	ev_timer_start(dns->loop, &dns->resolv);
