@@ -117,6 +117,7 @@ enum ops_next op_network_create(struct call *call)
 
 enum ops_next op_network_list(struct call *call)
 {
+	model_sort(call->m);
 	call->reply = json_array();
 	for (struct net *net = call->m->nets; net; net = net->hh.next)
 		if (net->rev)

@@ -194,6 +194,7 @@ enum ops_next op_pod_list(struct call *call)
 	const struct endpoint *ep;
 	const struct net *net;
 
+	model_sort(call->m);
 	call->reply = json_array();
 	for (struct pod *pod = call->m->pods; pod; pod = pod->hh.next)
 		json_array_append_new(call->reply, pod_json(call, pod));

@@ -304,6 +304,7 @@ enum ops_next op_service_create(struct call *call)
 
 enum ops_next op_service_list(struct call *call)
 {
+	model_sort(call->m);
 	call->reply = json_array();
 	for (struct net *net = call->m->nets; net; net = net->hh.next)
 		for (struct service *s = net->services; net->rev && s;

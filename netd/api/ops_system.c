@@ -7,6 +7,7 @@
 
 enum ops_next op_node_list(struct call *call)
 {
+	model_sort(call->m);
 	call->reply = json_array();
 	for (struct node *node = call->m->nodes; node; node = node->hh.next) {
 		json_t *addrs = json_array();

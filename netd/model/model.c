@@ -83,6 +83,35 @@ struct node *model_node(const struct model *m, const char *name)
 	return node && node->rev ? node : NULL;
 }
 
+static int by_net(const struct net *a, const struct net *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static int by_service(const struct service *a, const struct service *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static int by_node(const struct node *a, const struct node *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static int by_pod(const struct pod *a, const struct pod *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+void model_sort(struct model *m)
+{
+	HASH_SORT(m->nodes, by_node);
+	HASH_SORT(m->pods, by_pod);
+	HASH_SORT(m->nets, by_net);
+	for (struct net *net = m->nets; net; net = net->hh.next)
+		HASH_SORT(net->services, by_service);
+}
+
 bool model_node_is_up(const struct model *m, const char *name)
 {
 	struct node *node = model_node(m, name);

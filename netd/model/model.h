@@ -218,6 +218,8 @@ struct net *model_net(const struct model *m, const char *name);
 struct net *model_net_by_vni(const struct model *m, uint32_t vni);
 struct service *net_service(const struct net *net, const char *name);
 struct node *model_node(const struct model *m, const char *name);
+/* Tables in the order of their names, for lists that people read. */
+void model_sort(struct model *m);
 /* This node, or one whose lease is held. */
 bool model_node_is_up(const struct model *m, const char *name);
 
