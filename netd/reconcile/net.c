@@ -51,7 +51,7 @@ void rc_node(struct reconcile *rc, const char *name)
 	if (err) {
 		rc_complain(rc, err, "tell the node", name,
 			    ebpf_error(rc->cfg.bpf));
-		rc_mark(rc, MARK_NODE, "", name);
+		rc_mark_later(rc, MARK_NODE, "", name);
 	}
 }
 
@@ -263,7 +263,7 @@ void rc_net(struct reconcile *rc, const char *name)
 		err = tell_zone(rc, told, &want, net);
 	if (err) {
 		rc_complain(rc, err, "tell the network", name, detail);
-		rc_mark(rc, MARK_NET, name, "");
+		rc_mark_later(rc, MARK_NET, name, "");
 	}
 }
 

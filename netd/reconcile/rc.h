@@ -51,12 +51,15 @@ struct reconcile {
 	struct model *m;
 	struct store *store;
 	struct mark *marks[MARK_KIND_MAX];
+	/* What failed, until the next tick: it must not hold up the rest. */
+	struct mark *later[MARK_KIND_MAX];
+	bool is_started;
 	struct told_net *nets;
 	struct told_service *services;
 	struct rest *rests;
 	uint32_t tunnel_ifindex;
 
-	/* Runs the marks: the next loop turn, or a second after a failure. */
+	/* Runs the marks in the next loop turn. */
 	struct ev_timer work;
 	struct ev_timer tick;
 	bool audit_wanted;
@@ -82,6 +85,9 @@ struct reconcile {
 
 void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
 	     const char *name);
+/* The same after a failure: tried again in a second. */
+void rc_mark_later(struct reconcile *rc, enum mark_kind kind, const char *net,
+		   const char *name);
 struct model_marks rc_marks(struct reconcile *rc);
 /* Logs when the text differs from the last one logged. */
 void rc_complain(struct reconcile *rc, int err, const char *verb,

@@ -22,7 +22,6 @@
 
 #define TICK_S 1.0
 #define AUDIT_MS 60000
-#define RETRY_S 1.0
 /* Marks worked off in one loop turn: the loop must not stall. */
 #define MARKS_PER_TURN 64
 
@@ -45,24 +44,57 @@ static void work_soon(struct reconcile *rc)
 	ev_timer_start(rc->loop, &rc->work);
 }
 
-void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
-	     const char *name)
+static void mark_add(struct mark **marks, const char *net, const char *name)
 {
 	struct mark *mark;
 	char key[sizeof(mark->key)];
 
 	if (str_format(key, sizeof(key), "%s/%s", net, name))
 		return;
-	HASH_FIND_STR(rc->marks[kind], key, mark);
-	if (!mark) {
-		mark = xzalloc(sizeof(*mark));
-		memcpy(mark->key, key, sizeof(key));
-		str_copy(mark->net, sizeof(mark->net), net);
-		str_copy(mark->name, sizeof(mark->name), name);
-		HASH_ADD_STR(rc->marks[kind], key, mark);
-	}
+	HASH_FIND_STR(*marks, key, mark);
+	if (mark)
+		return;
+	mark = xzalloc(sizeof(*mark));
+	memcpy(mark->key, key, sizeof(key));
+	str_copy(mark->net, sizeof(mark->net), net);
+	str_copy(mark->name, sizeof(mark->name), name);
+	HASH_ADD_STR(*marks, key, mark);
+}
+
+void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
+	     const char *name)
+{
+	mark_add(&rc->marks[kind], net, name);
 	if (rc->is_ready)
 		work_soon(rc);
+}
+
+void rc_mark_later(struct reconcile *rc, enum mark_kind kind, const char *net,
+		   const char *name)
+{
+	mark_add(&rc->later[kind], net, name);
+}
+
+static void marks_free(struct mark **marks)
+{
+	struct mark *mark, *tmp;
+
+	HASH_ITER (hh, *marks, mark, tmp) {
+		HASH_DEL(*marks, mark);
+		free(mark);
+	}
+}
+
+/* What failed a moment ago has its next try. */
+static void mark_failed_again(struct reconcile *rc)
+{
+	for (size_t i = 0; i < MARK_KIND_MAX; i++) {
+		struct mark *mark = rc->later[i];
+
+		for (; mark; mark = mark->hh.next)
+			rc_mark(rc, (enum mark_kind)i, mark->net, mark->name);
+		marks_free(&rc->later[i]);
+	}
 }
 
 void rc_complain(struct reconcile *rc, int err, const char *verb,
@@ -75,9 +107,6 @@ void rc_complain(struct reconcile *rc, int err, const char *verb,
 	if (!str_eq(line, rc->last_error))
 		log_warn("%s", line);
 	memcpy(rc->last_error, line, sizeof(line));
-	ev_timer_stop(rc->loop, &rc->work);
-	ev_timer_set(&rc->work, RETRY_S, 0.);
-	ev_timer_start(rc->loop, &rc->work);
 }
 
 static void run_node(struct reconcile *rc, const struct mark *mark)
@@ -160,9 +189,6 @@ static void run_marks(struct reconcile *rc)
 			break;
 		runs[kind](rc, mark);
 		free(mark);
-		/* A failure has set the time of the next try. */
-		if (ev_is_active(&rc->work))
-			return;
 	}
 	if (has_marks(rc))
 		work_soon(rc);
@@ -209,16 +235,21 @@ static void put_all(struct reconcile *rc)
 	rc_nets_sweep(rc);
 }
 
-static void become_ready(struct reconcile *rc)
+/* The maps are filled: now packets may meet the programs. */
+static void start_programs(struct reconcile *rc)
 {
-	int err;
+	int err = ebpf_start(rc->cfg.bpf);
 
-	rc->is_ready = true;
-	/* The maps are filled: now packets may meet the programs. */
-	err = ebpf_start(rc->cfg.bpf);
+	rc->is_started = !err;
 	if (err)
 		rc_complain(rc, err, "attach", "programs",
 			    ebpf_error(rc->cfg.bpf));
+}
+
+static void become_ready(struct reconcile *rc)
+{
+	rc->is_ready = true;
+	start_programs(rc);
 	log_info("reconcile: kernel and names are as the model says");
 	if (rc->on_ready)
 		rc->on_ready(rc->on_ready_arg);
@@ -286,6 +317,9 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	check_mirror(rc);
 	if (!rc->is_ready)
 		return;
+	if (!rc->is_started)
+		start_programs(rc);
+	mark_failed_again(rc);
 	rc_rests_expire(rc);
 	if (mono_ms() - rc->audited_at >= AUDIT_MS)
 		reconcile_audit(rc);
@@ -385,7 +419,6 @@ int reconcile_load(struct reconcile *rc, struct store *store)
 
 void reconcile_free(struct reconcile *rc)
 {
-	struct mark *mark, *mark_tmp;
 	struct told_net *net, *net_tmp;
 	struct told_service *s, *s_tmp;
 
@@ -394,10 +427,8 @@ void reconcile_free(struct reconcile *rc)
 	ev_timer_stop(rc->loop, &rc->work);
 	ev_timer_stop(rc->loop, &rc->tick);
 	for (size_t i = 0; i < MARK_KIND_MAX; i++) {
-		HASH_ITER (hh, rc->marks[i], mark, mark_tmp) {
-			HASH_DEL(rc->marks[i], mark);
-			free(mark);
-		}
+		marks_free(&rc->marks[i]);
+		marks_free(&rc->later[i]);
 	}
 	HASH_ITER (hh, rc->nets, net, net_tmp) {
 		HASH_DEL(rc->nets, net);

@@ -130,7 +130,7 @@ void rc_service(struct reconcile *rc, const char *net_name, const char *name)
 		err = tell_names(rc, net, s);
 	if (err) {
 		rc_complain(rc, err, "tell the service", name, detail);
-		rc_mark(rc, MARK_SERVICE, net_name, name);
+		rc_mark_later(rc, MARK_SERVICE, net_name, name);
 	}
 }
 
@@ -181,6 +181,6 @@ void rc_name(struct reconcile *rc, const char *net_name, const char *name)
 	free(addrs);
 	if (err) {
 		rc_complain(rc, err, "tell the name", name, "");
-		rc_mark(rc, MARK_NAME, net_name, name);
+		rc_mark_later(rc, MARK_NAME, net_name, name);
 	}
 }
