@@ -213,10 +213,10 @@ once()
 		((waited > pressure_max)) || break
 		disturbed=$((disturbed + 1))
 	done
-	# KIND rate=N cpu_us=N steal=N done=N failed=N
+	# KIND rate=N cpu_us=N steal=N done=N failed=N [first=ERROR]
 	read -r -a figures < <(sed -E 's/[a-z_]+=//g' <<<"$line")
 	echo "$kind $mode $round ${figures[1]} ${figures[2]} ${figures[3]}" \
-		"${figures[5]} $waited" >>/mnt/results
+		"${figures[5]} $waited ${figures[6]-}" >>/mnt/results
 }
 
 set_rounds()
@@ -259,7 +259,7 @@ summary()
 		sort(a, n)
 		return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
 	}
-	$1 == kind && $2 == mode { failed += $7 }
+	$1 == kind && $2 == mode { failed += $7; why = $9 ? $9 : why }
 	# A run from which the hypervisor or others took time counts for
 	# nothing.
 	$6 > 2 || $8 > max { next }
@@ -274,8 +274,8 @@ summary()
 			}
 		if (!n) { print "0 0 0 0 0 0"; exit }
 		m = median(z, n)
-		printf "%.0f %.2f %.3f %.3f %.3f %d\n", median(x, n),
-			median(y, n), m, z[1], z[n], failed
+		printf "%.0f %.2f %.3f %.3f %.3f %d %s\n", median(x, n),
+			median(y, n), m, z[1], z[n], failed, why
 	}' /mnt/results
 }
 
@@ -301,13 +301,13 @@ table_head()
 # row KIND REFERENCE MODE LABEL [GATE]
 row()
 {
-	local rate cpu ratio least most failed word=""
+	local rate cpu ratio least most failed why word=""
 
-	read -r rate cpu ratio least most failed < <(summary "$1" "$2" "$3")
+	read -r rate cpu ratio least most failed why < <(summary "$1" "$2" "$3")
 	[[ $rate != 0 ]] || die "$1, $3: no run was undisturbed" \
 		"leave the machine to itself, or raise BENCH_ROUNDS"
 	[[ $# -lt 5 ]] || verdict "$ratio" "$5"
-	[[ $failed = 0 ]] || word+=" ($failed failed)"
+	[[ $failed = 0 ]] || word+=" ($failed failed: $why)"
 	printf '%-36s %9s %8s %7s %14s %5s %s\n' "$4" "$rate" "$cpu" \
 		"$ratio" "$least..$most" "${5-}" "$word"
 }
