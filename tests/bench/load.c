@@ -40,8 +40,10 @@
 #define EVENTS_MAX 64
 #define CONNS_MAX 1024
 #define WARM_MS 200
-/* A transaction without an answer for so long has failed. */
-#define PATIENCE_MS 1000
+/* A transaction without an answer for so long has failed; TCP sends again by
+ * itself, and a busy machine may let a server wait. */
+#define PATIENCE_UDP_MS 1000
+#define PATIENCE_TCP_MS 5000
 #define SCAN_MS 100
 
 static int epoll_fd;
@@ -340,12 +342,15 @@ static void conn_event(struct conn *c, uint32_t events)
 /* Lost datagrams, lost connections and those that could not be opened. */
 static void scan(void)
 {
+	int64_t patience =
+		load.mode == MODE_UDP_RR ? PATIENCE_UDP_MS : PATIENCE_TCP_MS;
+
 	for (unsigned int i = 0; i < load.conns; i++) {
 		struct conn *c = &load.conn[i];
 
 		if (c->fd < 0)
 			conn_open(c);
-		else if (load.now - c->since > PATIENCE_MS)
+		else if (load.now - c->since > patience)
 			conn_fail(c, ETIMEDOUT);
 	}
 }
