@@ -88,11 +88,12 @@ static void check_nft(struct check *c)
 static void check_tunnel(struct check *c)
 {
 	struct overlay_tunnel t = overlay_tunnel(c->rc->cfg.overlay);
+	const char *error = overlay_error(c->rc->cfg.overlay);
 
-	c->ok = t.ifindex && !*overlay_error(c->rc->cfg.overlay);
-	str_format(c->value, sizeof(c->value), "netd0 mtu %u%s%s", t.mtu,
-		   c->ok ? "" : ": ",
-		   c->ok ? "" : overlay_error(c->rc->cfg.overlay));
+	c->ok = t.ifindex && !*error;
+	/* Cut where it is too long: the log has it all. */
+	snprintf(c->value, sizeof(c->value), "netd0 mtu %u%s%.250s", t.mtu,
+		 c->ok ? "" : ": ", error);
 	str_copy(c->hint, sizeof(c->hint), "see the log of netd");
 }
 
