@@ -813,8 +813,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	AUTO(str_freep) char *resolv = xasprintf("%s/resolv.conf", dir);
+
 	(void)state;
 	dns_remove(dir);
+	unlink(resolv);
 	rmdir(dir);
 	return 0;
 }
