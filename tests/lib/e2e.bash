@@ -25,9 +25,17 @@ lab_up()
 
 lab_down()
 {
+	local bad
+
 	jobs_end
+	bad=$(grep -hE 'Sanitizer|runtime error|Assertion' "$RUN"/log/* \
+		2>/dev/null || :)
 	lab down
 	no_trace
+	[[ -z $bad ]] || {
+		echo "a daemon said: $bad"
+		return 1
+	}
 }
 
 # A lab that has gone leaves nothing.
