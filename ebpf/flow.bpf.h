@@ -42,7 +42,7 @@ static __always_inline struct abi_flow *flow_find_reverse(const struct pkt *p)
 {
 	struct abi_flow_key key;
 
-	if (!pkt_has_ports(p) || p->fragment)
+	if (!flows_used || !pkt_has_ports(p) || p->fragment)
 		return NULL;
 	flow_key_forward(&key, p);
 	key.side = ABI_SIDE_REVERSE;
@@ -58,7 +58,7 @@ static __always_inline void flow_forget_answer(const struct pkt *p)
 	struct abi_flow_key key;
 	struct abi_flow *flow;
 
-	if (!pkt_is_syn(p) || p->fragment)
+	if (!flows_used || !pkt_is_syn(p) || p->fragment)
 		return;
 	flow_key_answer(&key, p);
 	flow = bpf_map_lookup_elem(&flows, &key);
@@ -81,6 +81,7 @@ static __always_inline void flow_put_reverse(const struct pkt *p,
 	struct abi_flow *old;
 
 	flow_key_answer(&key, p);
+	flows_used = 1;
 	old = bpf_map_lookup_elem(&flows, &key);
 	if (old && flow_same(old, flow))
 		return;
@@ -96,6 +97,7 @@ static __always_inline void flow_put_pass(const struct pkt *p)
 	if (!pkt_has_ports(p) || p->fragment)
 		return;
 	flow_key_answer(&key, p);
+	flows_used = 1;
 	if (!bpf_map_lookup_elem(&flows, &key))
 		bpf_map_update_elem(&flows, &key, &flow, BPF_ANY);
 }

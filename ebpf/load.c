@@ -96,6 +96,18 @@ struct abi_addr abi_addr(const struct ip_addr *a)
 	return ret;
 }
 
+struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len)
+{
+	static const struct ip_addr ones = {
+		.b = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+		       255, 255, 255, 255, 255 }
+	};
+	struct ip_prefix net = prefix_make(a, len ? len : 128);
+	struct ip_prefix mask = prefix_make(&ones, net.len);
+
+	return (struct abi_prefix){ abi_addr(&net.addr), abi_addr(&mask.addr) };
+}
+
 int ebpf_table_put(struct ebpf *bpf, enum ebpf_table id, const void *key,
 		   const void *value)
 {
@@ -166,6 +178,7 @@ static int pin_maps(struct ebpf *bpf)
 static int load(struct ebpf *bpf)
 {
 	const struct ebpf_config *c = &bpf->config;
+	struct abi_flow_key first;
 	int err;
 
 	bpf->skel = netd_bpf__open();
@@ -184,6 +197,10 @@ static int load(struct ebpf *bpf)
 		return ebpf_fail(NULL, err,
 				 "programs do not load (maps pinned in %s)",
 				 bpf->maps_dir);
+	/* Flows of an earlier load are answered by this one's programs. */
+	if (bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.flows), NULL,
+				 &first) == 0)
+		bpf->skel->bss->flows_used = 1;
 	return 0;
 }
 

@@ -75,6 +75,8 @@ int ebpf_table_put(struct ebpf *bpf, enum ebpf_table id, const void *key,
 int ebpf_table_del(struct ebpf *bpf, enum ebpf_table id, const void *key);
 
 struct abi_addr abi_addr(const struct ip_addr *a);
+/* A length no network has (0) matches nothing but the address itself. */
+struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len);
 
 /* The other files' parts of open, audit and close. */
 int net_audit_end(struct ebpf *bpf);

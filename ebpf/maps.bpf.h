@@ -116,6 +116,14 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
+/*
+ * Has any packet been balanced on this node, so that answers may have to be
+ * changed back? Where sockets are translated at connect() there are none, and
+ * no packet between pods pays for looking. Set once, by whoever makes a flow;
+ * the loader sets it over flows that an earlier load left.
+ */
+volatile __u32 flows_used = 0;
+
 static __always_inline void drop_count(__u32 reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&drops, &reason);

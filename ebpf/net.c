@@ -55,7 +55,11 @@ static int net_write(struct ebpf *bpf, const struct want_net *want)
 {
 	struct net_entry entries[NET_ENTRIES_MAX];
 	size_t n = net_entries(want, entries);
-	struct abi_net net = { want->internal ? ABI_NET_INTERNAL : 0 };
+	struct abi_net net = {
+		.flags = want->internal ? ABI_NET_INTERNAL : 0,
+		.subnet = abi_prefix(&want->subnet.addr, want->subnet.len),
+		.gateway = abi_addr(&want->gateway),
+	};
 	int err = ebpf_table_put(bpf, TABLE_NETS, &want->vni, &net);
 
 	for (size_t i = 0; !err && i < n; i++) {

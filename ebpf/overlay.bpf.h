@@ -8,16 +8,17 @@
 #include "balance.bpf.h"
 
 /* A member speaks for its network's pods and for its own addresses only. */
-static __always_inline int overlay_source_ok(const struct pkt *p, __u32 vni,
+static __always_inline int overlay_source_ok(const struct pkt *p,
+					     const struct abi_net *net,
 					     const struct abi_addr *sender)
 {
-	struct abi_route *route = route_find(0, &p->src);
+	struct abi_route *route;
 
-	if (!route)
-		return 0;
-	if (route->kind == ABI_ROUTE_NODE)
-		return addr_eq(&route->vtep, sender);
-	return route->kind == ABI_ROUTE_SUBNET && route->vni == vni;
+	if (addr_in(&p->src, &net->subnet))
+		return !addr_eq(&p->src, &net->gateway);
+	route = route_find(0, &p->src);
+	return route && route->kind == ABI_ROUTE_NODE &&
+	       addr_eq(&route->vtep, sender);
 }
 
 static __always_inline int overlay_net_packet(struct __sk_buff *skb,
@@ -32,7 +33,7 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 
 	if (!net)
 		return -ABI_DROP_UNKNOWN_VNI;
-	if (!overlay_source_ok(p, vni, sender))
+	if (!overlay_source_ok(p, net, sender))
 		return -ABI_DROP_SPOOF_OVERLAY;
 	flow = flow_find_reverse(p);
 	if (flow && flow->kind == ABI_FLOW_VIP) {

@@ -80,6 +80,15 @@ static __always_inline int addr_eq(const struct abi_addr *a,
 	       a->w[0] == b->w[0];
 }
 
+static __always_inline int addr_in(const struct abi_addr *a,
+				   const struct abi_prefix *p)
+{
+	return (a->w[3] & p->mask.w[3]) == p->net.w[3] &&
+	       (a->w[2] & p->mask.w[2]) == p->net.w[2] &&
+	       (a->w[1] & p->mask.w[1]) == p->net.w[1] &&
+	       (a->w[0] & p->mask.w[0]) == p->net.w[0];
+}
+
 static __always_inline int addr_is_none(const struct abi_addr *a)
 {
 	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);

@@ -61,9 +61,16 @@ pod_arp(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 	return reply_arp(skb);
 }
 
+/* To another pod of its own network: what that is needs no look-up. */
+static __always_inline int pod_stays(const struct abi_pod *pod,
+				     const struct abi_addr *dst)
+{
+	return addr_in(dst, &pod->subnet) && !addr_eq(dst, &pod->gateway);
+}
+
 /* What no pod may send, whatever it is on. */
-static __always_inline int pod_forbidden(const struct pkt *p,
-					 const struct abi_route *route)
+static __always_inline int
+pod_forbidden(const struct pkt *p, const struct abi_route *route, int stays)
 {
 	int to_host = route && (route->kind == ABI_ROUTE_GATEWAY ||
 				(route->kind == ABI_ROUTE_NODE && route->self));
@@ -72,6 +79,9 @@ static __always_inline int pod_forbidden(const struct pkt *p,
 		return -ABI_DROP_DHCP_SERVER;
 	if (!addr_is_unicast(&p->dst))
 		return -ABI_DROP_MULTICAST;
+	/* Neither a node nor the store is among the pods. */
+	if (stays)
+		return 0;
 	if (p->proto == IPPROTO_UDP && p->dport == config.vxlan_port &&
 	    (to_host || (route && route->kind == ABI_ROUTE_NODE)))
 		return -ABI_DROP_VXLAN_FROM_POD;
@@ -215,9 +225,9 @@ static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 static __always_inline int
 pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 {
-	struct abi_route *route;
+	struct abi_route *route = NULL;
 	struct abi_flow *flow;
-	int err, answers = 0;
+	int err, stays, answers = 0;
 	struct pkt p;
 
 	err = parse_ip(skb, &p);
@@ -225,8 +235,10 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 		return err;
 	if (!addr_eq(&p.src, &pod->addr) && !pod_owns(&p.src, client))
 		return -ABI_DROP_SPOOF_IP;
-	route = route_find(0, &p.dst);
-	err = pod_forbidden(&p, route);
+	stays = pod_stays(pod, &p.dst) && client->vni == pod->vni;
+	if (!stays)
+		route = route_find(0, &p.dst);
+	err = pod_forbidden(&p, route, stays);
 	if (err)
 		return err;
 	flow = flow_find_reverse(&p);
@@ -236,7 +248,11 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 			return err;
 		answers = 1;
 	}
-	return pod_route(skb, &p, route, client, answers);
+	if (!stays)
+		return pod_route(skb, &p, route, client, answers);
+	if (!answers)
+		flow_forget_answer(&p);
+	return deliver_net(skb, pod->vni, &p.dst);
 }
 
 static __always_inline int pod_packet(struct __sk_buff *skb)

@@ -86,6 +86,9 @@ static int pod_write(struct ebpf *bpf, const struct want_pod *want,
 	struct abi_endpoint ep = { .cookie = cookie, .ifindex = ifindex };
 	struct abi_pod pod = { .cookie = cookie,
 			       .addr = abi_addr(&want->addr),
+			       .subnet = abi_prefix(&want->addr,
+						    want->prefix_len),
+			       .gateway = abi_addr(&want->gateway),
 			       .vni = want->vni };
 	uint32_t role =
 		cookie == bpf->host_cookie ? ABI_SOCKET_HOST : ABI_SOCKET_POD;

@@ -25,6 +25,11 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 		return UPLINK_NOT_OURS;
 
 	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
+	/* Nearly every tunnel packet comes to the tunnel's own address. */
+	if (is_tunnel && p.dst.w[3] == config.vtep.w[3])
+		return bpf_map_lookup_elem(&vteps, &p.src)
+			       ? UPLINK_NOT_OURS
+			       : -ABI_DROP_NOT_MEMBER;
 	fe = frontend_find(NULL, p.dport, p.proto);
 	if (!fe && !is_tunnel)
 		return UPLINK_NOT_OURS;

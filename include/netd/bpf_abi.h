@@ -45,10 +45,19 @@ struct abi_addr {
 	__be32 w[4];
 };
 
+/* Addresses of one prefix: those that are `net` where the mask has bits. */
+struct abi_prefix {
+	struct abi_addr net;
+	struct abi_addr mask;
+};
+
 /* One attachment, by the ifindex of the host's side of its veth. */
 struct abi_pod {
 	__u64 cookie;
 	struct abi_addr addr;
+	/* Its network: most packets stay there and need no look-up to know. */
+	struct abi_prefix subnet;
+	struct abi_addr gateway;
 	__u32 vni;
 	__u8 mac[6];
 	__u8 pad[6];
@@ -99,6 +108,8 @@ struct abi_route {
 
 struct abi_net {
 	__u32 flags;
+	struct abi_prefix subnet;
+	struct abi_addr gateway;
 };
 
 /*
@@ -265,12 +276,12 @@ enum abi_drop {
 };
 
 _Static_assert(sizeof(struct abi_addr) == 16, "abi_addr");
-_Static_assert(sizeof(struct abi_pod) == 40, "abi_pod");
+_Static_assert(sizeof(struct abi_pod) == 88, "abi_pod");
 _Static_assert(sizeof(struct abi_endpoint_key) == 20, "abi_endpoint_key");
 _Static_assert(sizeof(struct abi_endpoint) == 24, "abi_endpoint");
 _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 24, "abi_route");
-_Static_assert(sizeof(struct abi_net) == 4, "abi_net");
+_Static_assert(sizeof(struct abi_net) == 52, "abi_net");
 _Static_assert(sizeof(struct abi_guard_key) == 20, "abi_guard_key");
 _Static_assert(sizeof(struct abi_frontend_key) == 20, "abi_frontend_key");
 _Static_assert(sizeof(struct abi_frontend) == 24, "abi_frontend");

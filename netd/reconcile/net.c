@@ -55,25 +55,12 @@ void rc_node(struct reconcile *rc, const char *name)
 	}
 }
 
-/* Every network this host's own queries may be about, `default` first. */
-static void host_vnis(struct reconcile *rc, struct want_client *client)
-{
-	const struct net *first = model_net(rc->m, "default");
-
-	if (first && rc_net_joined(rc, first))
-		client->vni[client->vni_len++] = first->vni;
-	for (const struct net *net = rc->m->nets; net; net = net->hh.next)
-		if (net != first && net->rev && rc_net_joined(rc, net) &&
-		    client->vni_len < CLIENT_NETS_MAX)
-			client->vni[client->vni_len++] = net->vni;
-}
-
 /* A query of the host comes from the address it was sent to, or its own. */
 static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 {
-	struct want_client client = { .addr = ip_from_v4(0x7f000001) };
+	struct want_client client = { .addr = ip_from_v4(0x7f000001),
+				      .host = true };
 
-	host_vnis(rc, &client);
 	dns_client_put(rc->cfg.dns, &client);
 	for (uint32_t i = 0; i < self->addrs_len; i++) {
 		client.addr = self->addrs[i];

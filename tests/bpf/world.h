@@ -176,7 +176,9 @@ static inline struct want_pod world_want_pod(const char *id, uint32_t vni,
 	struct want_pod want = {
 		.vni = vni, .addr = ip(addr), .prefix_len = 112, .mac = mac(m)
 	};
+	struct ip_prefix net = prefix_make(&want.addr, want.prefix_len);
 
+	want.gateway = ip_add(&net.addr, 1);
 	str_copy(want.id, sizeof(want.id), id);
 	return want;
 }
