@@ -44,7 +44,9 @@ static void nft_write_set(FILE *f, const struct nft_config *config, bool v4)
 static void nft_write(FILE *f, const struct nft_config *config)
 {
 	const char *tun = config->tunnel;
+	const char *family = ip_is_v4(&config->vtep) ? "ip" : "ip6";
 	unsigned int port = config->port;
+	char vtep[IP_STRLEN];
 
 	fprintf(f, "table inet %s\ndelete table inet %s\n", NFT_TABLE,
 		NFT_TABLE);
@@ -54,7 +56,7 @@ static void nft_write(FILE *f, const struct nft_config *config)
 	fprintf(f,
 		"chain raw_in {\n"
 		"type filter hook prerouting priority raw;\n"
-		"udp dport %u fib daddr type local notrack\n"
+		"udp dport %u %s daddr %s notrack\n"
 		"iifname \"%s\" udp dport 53 fib daddr type local notrack\n"
 		"}\n"
 		"chain raw_out {\n"
@@ -62,7 +64,7 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		"udp dport %u notrack\n"
 		"oifname \"%s\" udp sport 53 notrack\n"
 		"}\n",
-		port, tun, port, tun);
+		port, family, ip_str(&config->vtep, vtep), tun, port, tun);
 	/* Pods are reached through published ports, not by a route to them. */
 	fprintf(f,
 		"chain forward {\n"

@@ -17,6 +17,8 @@ struct nft_config {
 	/* The tunnel device and its UDP port. */
 	const char *tunnel;
 	uint16_t port;
+	/* This node's tunnel end: what comes to it is not tracked. */
+	struct ip_addr vtep;
 	/* Sources that are masqueraded when they leave by another device. */
 	const struct ip_prefix *pools;
 	size_t pools_len;

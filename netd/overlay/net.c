@@ -131,6 +131,7 @@ int net_put_nft(struct overlay *ov)
 	struct nft_config config = {
 		.tunnel = TUNNEL_NAME,
 		.port = ov->config.port,
+		.vtep = ov->config.vtep,
 		.pools = pools,
 		.pools_len = ov->config.pools_len,
 	};

@@ -36,7 +36,11 @@ static void put(const char *const pools[], size_t len)
 {
 	struct ip_prefix list[4];
 	struct nft_config config = {
-		.tunnel = "netd0", .port = 4789, .pools = list, .pools_len = len
+		.tunnel = "netd0",
+		.port = 4789,
+		.vtep = ip_from_v4(0xc0000201),
+		.pools = list,
+		.pools_len = len,
 	};
 	char error[512];
 	int err;
@@ -79,7 +83,7 @@ static void test_put_is_put_del(void **state)
 static void test_put_content(void **state)
 {
 	static const char *const want[] = {
-		"udp dport 4789 fib daddr type local notrack",
+		"udp dport 4789 ip daddr 192.0.2.1 notrack",
 		"udp dport 4789 notrack",
 		"iifname \"netd0\" udp dport 53",
 		"oifname \"netd0\" udp sport 53 notrack",

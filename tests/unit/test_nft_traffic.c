@@ -54,7 +54,12 @@ static void put_table(void)
 {
 	struct ip_prefix pool;
 	struct nft_config config = {
-		.tunnel = "netd0", .port = 4789, .pools = &pool, .pools_len = 1
+		.tunnel = "netd0",
+		.port = 4789,
+		/* 192.0.2.10 */
+		.vtep = ip_from_v4(0xc000020a),
+		.pools = &pool,
+		.pools_len = 1,
 	};
 	char error[512];
 
