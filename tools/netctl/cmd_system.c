@@ -53,6 +53,8 @@ static void show_store(const json_t *store)
 		printf("%s, revision %lld", state, int_of(store, "revision"));
 	if (*str_of(store, "where"))
 		printf(" (%s)", str_of(store, "where"));
+	if (json_is_true(json_object_get(store, "clear_text")))
+		printf(", in clear text");
 	putchar('\n');
 	if (*error)
 		printf("           %s\n", error);
