@@ -44,11 +44,10 @@ static json_t *store_json(const struct call *call)
 	bool clear = st.is_etcd && str_after(st.where, "http://");
 
 	return json_pack("{s:b, s:s, s:s, s:I, s:I, s:s, s:s}", "clear_text",
-			 clear, "backend",
-			 st.is_etcd ? "etcd" : "sqlite", "state",
-			 states[st.state], "revision", (json_int_t)st.rev,
-			 "age_ms", (json_int_t)st.age_ms, "where", st.where,
-			 "error", st.error);
+			 clear, "backend", st.is_etcd ? "etcd" : "sqlite",
+			 "state", states[st.state], "revision",
+			 (json_int_t)st.rev, "age_ms", (json_int_t)st.age_ms,
+			 "where", st.where, "error", st.error);
 }
 
 static json_t *nodes_json(const struct call *call)
