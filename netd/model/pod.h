@@ -16,8 +16,9 @@ struct attachment {
 	uint32_t ifindex;
 	uint64_t cookie;
 	char ifname[LINK_NAME_LEN];
-	/* This process has seen it in place. */
-	bool is_up;
+	/* This process has seen it in place, or seen that its link is gone;
+	 * neither: it could not be taken over, and is tried again. */
+	bool is_up, is_gone;
 };
 
 struct pod {

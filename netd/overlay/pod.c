@@ -289,6 +289,8 @@ int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
 	if (err)
 		return ov_fail(ov, err, "cannot look for %s", name);
 
+	/* Wanted from here on: a failure below must not have it swept away. */
+	pod_track(ov, want->id, name, seen.ifindex);
 	err = pod_repair_link(ov, want, &seen);
 	if (!err)
 		err = pod_attach_program(ov, want->id, seen.ifindex);
@@ -299,8 +301,6 @@ int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
 	}
 	if (!err)
 		err = pod_put_map(ov, want, link);
-	if (!err)
-		pod_track(ov, want->id, name, seen.ifindex);
 	return err;
 }
 

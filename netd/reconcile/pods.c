@@ -449,6 +449,7 @@ static void adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	memcpy(link.ifname, at->ifname, sizeof(link.ifname));
 	err = overlay_pod_adopt(rc->cfg.overlay, &want, &link);
 	at->is_up = !err;
+	at->is_gone = err == -ENODEV;
 	if (err && err != -ENODEV)
 		rc_complain(rc, err, "adopt", pod->name,
 			    overlay_error(rc->cfg.overlay));
@@ -484,6 +485,13 @@ void rc_pods_adopt(struct reconcile *rc)
 	rc_pods_check(rc);
 }
 
+/* A link that could not be looked at is not a link that is gone. */
+static bool is_gone(const struct reconcile *rc, const struct attachment *at)
+{
+	return at->is_gone ||
+	       (at->is_up && !overlay_pod_is_up(rc->cfg.overlay, at->id));
+}
+
 void rc_pods_check(struct reconcile *rc)
 {
 	struct pod *pod, *tmp;
@@ -494,7 +502,7 @@ void rc_pods_check(struct reconcile *rc)
 		for (size_t i = pod->nets_len; i-- > 0;) {
 			struct attachment *at = &pod->nets[i];
 
-			if (overlay_pod_is_up(rc->cfg.overlay, at->id))
+			if (!is_gone(rc, at))
 				continue;
 			log_info("reconcile: link is gone pod=%s net=%s",
 				 pod->name, at->network);
