@@ -69,8 +69,8 @@ static __always_inline int pod_stays(const struct abi_pod *pod,
 }
 
 /* What no pod may send, whatever it is on. */
-static __always_inline int
-pod_forbidden(const struct pkt *p, const struct abi_route *route, int stays)
+static __always_inline int pod_forbidden(const struct pkt *p,
+					 const struct abi_route *route)
 {
 	int to_host = route && (route->kind == ABI_ROUTE_GATEWAY ||
 				(route->kind == ABI_ROUTE_NODE && route->self));
@@ -79,9 +79,6 @@ pod_forbidden(const struct pkt *p, const struct abi_route *route, int stays)
 		return -ABI_DROP_DHCP_SERVER;
 	if (!addr_is_unicast(&p->dst))
 		return -ABI_DROP_MULTICAST;
-	/* Neither a node nor the store is among the pods. */
-	if (stays)
-		return 0;
 	if (p->proto == IPPROTO_UDP && p->dport == config.vxlan_port &&
 	    (to_host || (route && route->kind == ABI_ROUTE_NODE)))
 		return -ABI_DROP_VXLAN_FROM_POD;
@@ -238,7 +235,7 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 	stays = pod_stays(pod, &p.dst) && client->vni == pod->vni;
 	if (!stays)
 		route = route_find(0, &p.dst);
-	err = pod_forbidden(&p, route, stays);
+	err = pod_forbidden(&p, route);
 	if (err)
 		return err;
 	flow = flow_find_reverse(&p);

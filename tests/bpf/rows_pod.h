@@ -416,6 +416,8 @@ static const struct row rows_guard[] = {
 	  DROP, "store_guard" },
 	{ "here by the gateway", FROM_POD, "a", GUARD("10.1.0.1", 2380), DROP,
 	  "store_guard" },
+	{ "among the pods", FROM_POD, "a", GUARD("10.1.0.99", 2379), DROP,
+	  "store_guard" },
 	{ "that port of a pod",
 	  FROM_POD,
 	  "a",

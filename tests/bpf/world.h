@@ -283,6 +283,8 @@ static inline void world_tables(struct world *w)
 	world_guard(w, "192.0.2.9", 2379);
 	world_guard(w, "192.0.2.8", 0);
 	world_guard(w, "192.0.2.1", 2380);
+	/* A store that runs in a pod is one all the same. */
+	world_guard(w, "10.1.0.99", 2379);
 	world_pod(w, "a", BLUE, "10.1.0.10", MAC_A, COOKIE_A);
 	world_pod(w, "b", BLUE, "10.1.0.11", MAC_B, COOKIE_B);
 	world_pod(w, "c", RED, "10.2.0.10", MAC_C, COOKIE_C);
