@@ -78,6 +78,13 @@ knows() { [[ $(n "$1" pod ls -o json | jq length) -eq $2 ]]; }
 	run ! grep -q "$gw" /etc/resolv.conf
 }
 
+@test "a pod's name is compared without case" {
+	n 1 pod create Big.One --network default
+	[ "$(in_pod 1 Big.One echo in)" = in ]
+	[ "$(in_pod 1 big.one echo in)" = in ]
+	n 1 pod rm BIG.one
+}
+
 @test "a command in a pod holds no other namespace" {
 	[ "$(in_pod 1 p1 grep -c nsfs /proc/self/mounts)" -eq 0 ]
 	grep -q nsfs /proc/self/mounts

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "enter.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
@@ -36,13 +37,19 @@ static bool is_pod_name(const char *name)
 			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
 }
 
-/* netd's run folder is where its socket is. */
+/*
+ * netd's run folder is where its socket is. Names are compared without case,
+ * so what stands there is in lower case.
+ */
 static char *run_path(const struct ctl *ctl, const char *sub, const char *pod)
 {
 	const char *slash = strrchr(ctl->socket, '/');
+	char *path = xasprintf("%.*s/%s/%s", (int)(slash - ctl->socket),
+			       ctl->socket, sub, pod);
 
-	return xasprintf("%.*s/%s/%s", (int)(slash - ctl->socket), ctl->socket,
-			 sub, pod);
+	for (char *c = path + strlen(path) - strlen(pod); *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return path;
 }
 
 static int enter_net(const struct ctl *ctl, const char *pod)
