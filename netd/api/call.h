@@ -22,8 +22,11 @@ struct call {
 	struct ops *ops;
 	struct model *m;
 	struct reconcile *rc;
-	/* NULL when the asker has gone, or was netd itself. */
+	/* Who asked: a request, or netd itself (done); neither any more when
+	 * the asker has gone. */
 	struct http_request *req;
+	ops_done_fn *done;
+	void *done_arg;
 	enum api_op op;
 	/* Owned. */
 	json_t *args;

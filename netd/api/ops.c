@@ -69,9 +69,9 @@ static void call_free(struct call *call)
 
 static void finish(struct call *call)
 {
-	if (!call->req)
-		call->ops->is_open = true;
-	if (call->req && call->refusal.code != API_OK)
+	if (call->done)
+		call->done(call->done_arg, &call->refusal, call->reply);
+	else if (call->req && call->refusal.code != API_OK)
 		http_reply_error(call->req, call->refusal.code,
 				 call->refusal.field, call->refusal.message,
 				 call->refusal.hint);
@@ -195,6 +195,27 @@ void ops_handle(void *arg, struct http_request *req)
 	run(call);
 }
 
+void ops_run(struct ops *ops, enum api_op op, json_t *args, ops_done_fn *done,
+	     void *arg)
+{
+	struct call *call = call_new(ops, op, args);
+
+	call->done = done;
+	call->done_arg = arg;
+	run(call);
+}
+
+/* Refused is an answer, too: without the network the rest can be asked. */
+static void defaults_made(void *arg, const struct refusal *r, json_t *reply)
+{
+	struct ops *ops = arg;
+
+	(void)reply;
+	ops->is_open = true;
+	if (r->code != API_OK)
+		log_warn_limited("api: network \"default\": %s", r->message);
+}
+
 /* A route over every pool, or a store away, may end. */
 static void defaults_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
@@ -205,8 +226,9 @@ static void defaults_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		ops->is_open = true;
 		ev_timer_stop(loop, w);
 	} else if (store_status(ops->cfg.store).state == STORE_UP) {
-		run(call_new(ops, API_NETWORK_CREATE,
-			     json_pack("{s:s}", "name", "default")));
+		ops_run(ops, API_NETWORK_CREATE,
+			json_pack("{s:s}", "name", "default"), defaults_made,
+			ops);
 	}
 }
 

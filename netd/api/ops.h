@@ -38,5 +38,17 @@ void ops_free(struct ops *ops);
 /* For http_open(): answers the request now or later. */
 void ops_handle(void *ops, struct http_request *req);
 
+/* Where it went wrong (code API_OK: it did not) and what there is to tell;
+ * both stay the caller's of this function. */
+typedef void ops_done_fn(void *arg, const struct refusal *r, json_t *reply);
+
+/*
+ * netd asks itself, as adapters do: args (taken) are of the types their row
+ * in api_ops[] says. done, unless NULL, runs once, from within this call or
+ * later; not any more when ops has been freed.
+ */
+void ops_run(struct ops *ops, enum api_op op, json_t *args, ops_done_fn *done,
+	     void *arg);
+
 /* Makes what exists from the start: the network `default`. */
 void ops_make_defaults(struct ops *ops);

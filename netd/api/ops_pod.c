@@ -134,7 +134,7 @@ enum ops_next op_pod_create(struct call *call)
 	size_t i;
 
 	/* The asker is gone before its pod was: there is nobody to use it. */
-	if (!call->req)
+	if (!call->req && !call->done)
 		return OPS_REFUSE;
 	if (check_create(call, name) || open_netns(call, &netns))
 		return OPS_REFUSE;

@@ -3,8 +3,8 @@
 # A real Docker engine inside a host of the lab: its own data, its own
 # socket, its own cgroups; ends without a process, mount or cgroup left.
 
-DOCKER_RUN=/run/netd-test/docker
-DOCKER_CGROUP=nd-test
+DOCKER_RUN=/run/netd-${LAB_NAME:-test}/docker
+DOCKER_CGROUP=nd-${LAB_NAME:-test}
 
 dk() { timeout 60 docker -H "unix://$DOCKER_RUN/sock" "$@"; }
 
@@ -14,7 +14,7 @@ docker_up()
 	local root
 
 	mkdir -p "$DOCKER_RUN"
-	background dockerd nsenter --net="/run/netns/nd-test-node$1" -- \
+	background dockerd nsenter --net="/run/netns/${NS}node$1" -- \
 		dockerd --data-root "$DOCKER_RUN/data" \
 		--exec-root "$DOCKER_RUN/exec" -H "unix://$DOCKER_RUN/sock" \
 		--pidfile "$DOCKER_RUN/pid" --storage-driver vfs \

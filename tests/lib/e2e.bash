@@ -4,13 +4,16 @@
 # pods and servers, and waiting for conditions.
 #
 # Load it in a bats file and call lab_up in setup_file, lab_down in
-# teardown_file. Everything lives below $RUN or in namespaces nd-test-*.
+# teardown_file. Everything lives below $RUN or in namespaces $NS*. Two runs
+# with different LAB_NAMEs do not see each other.
 
 bats_require_minimum_version 1.5.0
 TOP=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 BIN=${LAB_BUILD:-$TOP/build/bin}
-RUN=/run/netd-test
-export TOP BIN RUN LAB_BUILD=$BIN LAB_NAME=test
+LAB_NAME=${LAB_NAME:-test}
+RUN=/run/netd-$LAB_NAME
+NS=nd-$LAB_NAME-
+export TOP BIN RUN NS LAB_NAME LAB_BUILD=$BIN
 # An operator's own setting must not steer the tests.
 unset NETD_HOST
 
@@ -43,7 +46,7 @@ no_trace()
 {
 	local left
 
-	left=$(ls -d /run/netns/nd-test-* "$RUN" 2>/dev/null || :)
+	left=$(ls -d /run/netns/"$NS"* "$RUN" 2>/dev/null || :)
 	left+=$(awk -v d="$RUN/" 'index($5, d) == 1 { print $5 }' \
 		/proc/self/mountinfo)
 	left+=$(grep -lz "^--root$" /proc/[0-9]*/cmdline 2>/dev/null |
@@ -96,7 +99,7 @@ on()
 	local host=$1
 	shift
 	[[ $host != [0-9]* ]] || host=node$host
-	nsenter --net="/run/netns/nd-test-$host" -- "$@"
+	nsenter --net="/run/netns/$NS$host" -- "$@"
 }
 
 # n K WORDS..: netctl on host K.
@@ -193,7 +196,7 @@ serve_on()
 	shift 2
 	[[ $ns != [0-9]* ]] || ns=node$ns
 	background "srv-$host-$name" nsenter \
-		--net="/run/netns/nd-test-$ns" -- "$BIN/nd-echo" -n "$name" \
+		--net="/run/netns/$NS$ns" -- "$BIN/nd-echo" -n "$name" \
 		-l "$RUN/out/log-$host-$name" "$@"
 	until_true 5 grep -q listening "$RUN/out/srv-$host-$name"
 }

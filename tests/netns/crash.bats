@@ -42,11 +42,11 @@ load_start()
 		background "load-pod-$mode" "${exec[@]}" \
 			"$BIN/nd-load" "$mode" "$vip" 80 60
 		background "load-mesh-$mode" nsenter \
-			--net=/run/netns/nd-test-ext -- \
+			--net="/run/netns/${NS}ext" -- \
 			"$BIN/nd-load" "$mode" 192.0.2.1 8080 60
 	done
 	background load-pod-dns "${exec[@]}" "$BIN/nd-load" dns "$gw" web 60
-	background load-host-new nsenter --net=/run/netns/nd-test-node1 -- \
+	background load-host-new nsenter --net="/run/netns/${NS}node1" -- \
 		"$BIN/nd-load" new "$vip" 80 60
 	loads="pod-hold pod-new mesh-hold mesh-new pod-dns host-new"
 }

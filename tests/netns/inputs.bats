@@ -218,7 +218,7 @@ no_problem() { [[ $(n 1 service inspect x | jq '.[0].problems | length') -eq 0 ]
 	refused 2 "namespace" n 1 pod create x --network default \
 		--netns /proc/self/ns/mnt
 	refused 2 "host's own" n 1 pod create x --network default \
-		--netns /run/netns/nd-test-node1
+		--netns "/run/netns/${NS}node1"
 	unchanged
 }
 
@@ -305,22 +305,22 @@ no_problem() { [[ $(n 1 service inspect x | jq '.[0].problems | length') -eq 0 ]
 }
 
 @test "a tunnel port that is held is named with its holder" {
-	ip netns add nd-test-etcd
-	ip -n nd-test-etcd link set lo up
-	background holder nsenter --net=/run/netns/nd-test-etcd -- \
+	ip netns add "${NS}etcd"
+	ip -n "${NS}etcd" link set lo up
+	background holder nsenter --net="/run/netns/${NS}etcd" -- \
 		socat UDP-LISTEN:4789,fork /dev/null
 	until_true 5 held
 	mkdir -m 0700 "$RUN/held"
-	run -1 timeout 10 nsenter --net=/run/netns/nd-test-etcd -- \
+	run -1 timeout 10 nsenter --net="/run/netns/${NS}etcd" -- \
 		"$BIN/netd" --root "$RUN/held" --node held --address 127.0.0.1
 	echo "$output"
 	[[ $output == *4789* && $output == *socat* ]]
 	job_end holder
-	nsenter --net=/run/netns/nd-test-etcd -- "$BIN/netd" \
+	nsenter --net="/run/netns/${NS}etcd" -- "$BIN/netd" \
 		--root "$RUN/held" --node held --cleanup
 	unchanged
 }
-held() { nsenter --net=/run/netns/nd-test-etcd -- ss -Hlun "sport = :4789" | grep .; }
+held() { nsenter --net="/run/netns/${NS}etcd" -- ss -Hlun "sport = :4789" | grep .; }
 
 @test "a route over the whole pool leaves no subnet to pick" {
 	on 1 ip route add 10.64.0.0/10 via 192.0.2.254

@@ -47,13 +47,13 @@ teardown_file() { lab_down; }
 }
 
 @test "netd runs from where it is installed" {
-	ip netns add nd-test-ext
-	ip -n nd-test-ext link set lo up
-	ip -n nd-test-ext link add eth0 type veth peer name eth1
-	ip -n nd-test-ext addr add 192.0.2.9/24 dev eth0
-	ip -n nd-test-ext link set eth0 up
-	ip -n nd-test-ext link set eth1 up
-	background installed nsenter --net=/run/netns/nd-test-ext -- \
+	ip netns add "${NS}ext"
+	ip -n "${NS}ext" link set lo up
+	ip -n "${NS}ext" link add eth0 type veth peer name eth1
+	ip -n "${NS}ext" addr add 192.0.2.9/24 dev eth0
+	ip -n "${NS}ext" link set eth0 up
+	ip -n "${NS}ext" link set eth1 up
+	background installed nsenter --net="/run/netns/${NS}ext" -- \
 		"$RUN/usr/sbin/netd" --root "$RUN/node9" --node node9 \
 		--address 192.0.2.9
 	until_true 10 "$RUN/usr/bin/netctl" \
@@ -64,7 +64,7 @@ teardown_file() { lab_down; }
 		"$RUN/usr/libexec/netd/netd-dns" ]
 	kill -TERM "$(daemon_pid 9)"
 	until_true 5 gone "$(daemon_pid 9)"
-	nsenter --net=/run/netns/nd-test-ext -- "$RUN/usr/sbin/netd" \
+	nsenter --net="/run/netns/${NS}ext" -- "$RUN/usr/sbin/netd" \
 		--root "$RUN/node9" --node node9 --cleanup
 	until_true 2 gone "$pid"
 }

@@ -23,7 +23,7 @@ teardown() { lab_down; }
 	kill -KILL -- "-$up"
 	lab up 1 --store sqlite 3>&-
 	n 1 version
-	[ ! -e /run/netns/nd-test-node2 ]
+	[ ! -e "/run/netns/${NS}node2" ]
 }
 
 @test "down from any folder, with daemons killed" {

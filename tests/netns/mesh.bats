@@ -59,7 +59,7 @@ has_backends()
 @test "the reply's source is the address that was asked" {
 	# nc's UDP socket is connected: another source would not reach it.
 	for k in 1 2 3; do
-		background cap nsenter --net=/run/netns/nd-test-ext -- \
+		background cap nsenter --net="/run/netns/${NS}ext" -- \
 			tcpdump -nlq -i eth0 udp and not port 4789 and port 5353
 		until_true 5 grep -q listening "$RUN/out/cap"
 		ask_on ext udp "192.0.2.$k" 5353
