@@ -650,6 +650,20 @@ int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,
 	return 0;
 }
 
+int dns_upstream_put(struct dns *dns, const struct want_upstream *want)
+{
+	if (shadow_stub_put(dns->shadow, want))
+		changed(dns);
+	return 0;
+}
+
+int dns_upstream_del(struct dns *dns, uint32_t vni, const char *zone)
+{
+	if (shadow_stub_del(dns->shadow, vni, zone))
+		changed(dns);
+	return 0;
+}
+
 int dns_audit_begin(struct dns *dns)
 {
 	shadow_audit_begin(dns->shadow);

@@ -7,7 +7,7 @@
 
 #include "netd/util.h"
 
-enum item_kind { ITEM_ZONE, ITEM_CLIENT, ITEM_NAME, ITEM_MAX };
+enum item_kind { ITEM_ZONE, ITEM_CLIENT, ITEM_NAME, ITEM_STUB, ITEM_MAX };
 
 struct item {
 	enum item_kind kind;
@@ -47,10 +47,18 @@ struct name_item {
 	uint8_t bytes[];
 };
 
+struct stub_item {
+	struct item item;
+	struct proto_stub_key key;
+	struct want_upstream want;
+	UT_hash_handle hh;
+};
+
 struct shadow {
 	struct zone_item *zones;
 	struct client_item *clients;
 	struct name_item *names;
+	struct stub_item *stubs;
 	struct item *queue;
 };
 
@@ -72,6 +80,7 @@ static void item_free(struct shadow *s, struct item *item)
 	struct zone_item *zone;
 	struct client_item *client;
 	struct name_item *name;
+	struct stub_item *stub;
 
 	if (item->queued)
 		DL_DELETE(s->queue, item);
@@ -92,6 +101,11 @@ static void item_free(struct shadow *s, struct item *item)
 		HASH_DEL(s->names, name);
 		free(name);
 		return;
+	case ITEM_STUB:
+		stub = container_of(item, struct stub_item, item);
+		HASH_DEL(s->stubs, stub);
+		free(stub);
+		return;
 	case ITEM_MAX:
 		return;
 	}
@@ -105,6 +119,7 @@ static void each(struct shadow *s, item_fn *fn, bool arg)
 	struct zone_item *zone, *zone_tmp;
 	struct client_item *client, *client_tmp;
 	struct name_item *name, *name_tmp;
+	struct stub_item *stub, *stub_tmp;
 
 	HASH_ITER (hh, s->zones, zone, zone_tmp)
 		fn(s, &zone->item, arg);
@@ -112,6 +127,8 @@ static void each(struct shadow *s, item_fn *fn, bool arg)
 		fn(s, &client->item, arg);
 	HASH_ITER (hh, s->names, name, name_tmp)
 		fn(s, &name->item, arg);
+	HASH_ITER (hh, s->stubs, stub, stub_tmp)
+		fn(s, &stub->item, arg);
 }
 
 static void drop_each(struct shadow *s, struct item *item, bool arg)
@@ -429,6 +446,77 @@ static int name_tell(const struct name_item *name, int fd)
 			  NULL);
 }
 
+/* Stub zones. */
+
+static struct proto_stub_key stub_key(uint32_t vni, const char *zone)
+{
+	struct proto_stub_key key;
+	size_t len = strnlen(zone, sizeof(key.zone) - 1);
+
+	memset(&key, 0, sizeof(key));
+	key.vni = vni;
+	for (size_t i = 0; i < len; i++)
+		key.zone[i] = (char)tolower((unsigned char)zone[i]);
+	return key;
+}
+
+static struct want_upstream stub_clean(const struct want_upstream *want,
+				       const struct proto_stub_key *key)
+{
+	struct want_upstream clean;
+
+	memset(&clean, 0, sizeof(clean));
+	clean.vni = key->vni;
+	memcpy(clean.zone, key->zone, sizeof(clean.zone));
+	clean.servers_len = MIN(want->servers_len, UPSTREAM_SERVERS_MAX);
+	for (uint32_t i = 0; i < clean.servers_len; i++) {
+		clean.servers[i].addr = want->servers[i].addr;
+		clean.servers[i].port = want->servers[i].port;
+	}
+	return clean;
+}
+
+bool shadow_stub_put(struct shadow *s, const struct want_upstream *want)
+{
+	struct proto_stub_key key = stub_key(want->vni, want->zone);
+	struct want_upstream clean = stub_clean(want, &key);
+	struct stub_item *stub;
+	bool same;
+
+	HASH_FIND(hh, s->stubs, &key, sizeof(key), stub);
+	if (!stub) {
+		stub = xzalloc(sizeof(*stub));
+		stub->item.kind = ITEM_STUB;
+		stub->item.dead = true;
+		stub->key = key;
+		HASH_ADD(hh, s->stubs, key, sizeof(key), stub);
+	}
+	same = !stub->item.dead &&
+	       memcmp(&stub->want, &clean, sizeof(clean)) == 0;
+	stub->want = clean;
+	stub->item.dead = false;
+	stub->item.seen = true;
+	return !same && enqueue(s, &stub->item);
+}
+
+bool shadow_stub_del(struct shadow *s, uint32_t vni, const char *zone)
+{
+	struct proto_stub_key key = stub_key(vni, zone);
+	struct stub_item *stub;
+
+	HASH_FIND(hh, s->stubs, &key, sizeof(key), stub);
+	return stub && kill_item(s, &stub->item);
+}
+
+static int stub_tell(const struct stub_item *stub, int fd)
+{
+	if (stub->item.dead)
+		return proto_send(fd, PROTO_STUB_DEL, &stub->key,
+				  sizeof(stub->key), NULL);
+	return proto_send(fd, PROTO_STUB_PUT, &stub->want, sizeof(stub->want),
+			  NULL);
+}
+
 /* All of them. */
 
 static void unsee_each(struct shadow *s, struct item *item, bool arg)
@@ -498,6 +586,9 @@ int shadow_tell_one(struct shadow *s, int fd)
 		break;
 	case ITEM_NAME:
 		err = name_tell(container_of(item, struct name_item, item), fd);
+		break;
+	case ITEM_STUB:
+		err = stub_tell(container_of(item, struct stub_item, item), fd);
 		break;
 	case ITEM_MAX:
 		break;

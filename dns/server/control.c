@@ -124,6 +124,7 @@ static int take_begin(struct server *s, struct proto_msg *m)
 {
 	(void)m;
 	zones_sync_begin(s->zones);
+	stubs_sync_begin(s->stubs);
 	return 0;
 }
 
@@ -178,6 +179,23 @@ static int take_name_del(struct server *s, struct proto_msg *m)
 	return 0;
 }
 
+static int take_stub_put(struct server *s, struct proto_msg *m)
+{
+	struct want_upstream *want = &m->body.stub;
+
+	want->zone[sizeof(want->zone) - 1] = '\0';
+	return stubs_put(s->stubs, want);
+}
+
+static int take_stub_del(struct server *s, struct proto_msg *m)
+{
+	struct proto_stub_key *key = &m->body.stub_key;
+
+	key->zone[sizeof(key->zone) - 1] = '\0';
+	stubs_del(s->stubs, key->vni, key->zone);
+	return 0;
+}
+
 static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_CONFIG] = take_config,
 	[PROTO_UPSTREAMS] = take_upstreams,
@@ -189,6 +207,8 @@ static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_CLIENT_DEL] = take_client_del,
 	[PROTO_NAME_PUT] = take_name_put,
 	[PROTO_NAME_DEL] = take_name_del,
+	[PROTO_STUB_PUT] = take_stub_put,
+	[PROTO_STUB_DEL] = take_stub_del,
 	[PROTO_MAX] = NULL,
 };
 

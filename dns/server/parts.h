@@ -33,6 +33,7 @@ struct server {
 	struct ev_loop *loop;
 	uid_t owner;
 	struct zones *zones;
+	struct stubs *stubs;
 	struct query_env env;
 	struct cache *cache;
 	struct forward *forward;

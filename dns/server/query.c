@@ -36,6 +36,7 @@ struct job {
 	struct dns_reply reply;
 	const struct ip_addr *src;
 	unsigned upstream;
+	const struct stub *stub;
 };
 
 /* What labels [first, end) of the question mean on a network. */
@@ -588,6 +589,7 @@ static enum step_verdict step_outside(struct job *job)
 		return answer(job, ns_r_servfail);
 	if (job->view.internal || !(job->q->flags & DNS_FLAG_RD))
 		return answer(job, ns_r_refused);
+	job->stub = stubs_find(job->env->stubs, &job->view, &job->q->name);
 	return STEP_FORWARD;
 }
 
@@ -636,6 +638,7 @@ enum query_verdict query_answer(struct query_env *env, const void *data,
 	}
 	for (size_t i = 0; verdict == STEP_NEXT && i < ARRAY_LEN(steps); i++)
 		verdict = steps[i].run(&job);
+	ret->stub = job.stub;
 	if (verdict == STEP_FORWARD)
 		return QUERY_FORWARD;
 	count(&env->stats, &job.reply);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "msg.h"
+#include "stub.h"
 #include "zone.h"
 #include "netd/dns.h"
 
@@ -25,6 +26,8 @@
 
 struct query_env {
 	const struct zones *zones;
+	/* NULL: none, as in tests. */
+	const struct stubs *stubs;
 	/* State of a small generator: order of addresses, nothing secret. */
 	uint64_t random;
 	/* Lower-case text; empty while no probe is out. */
@@ -45,6 +48,8 @@ enum query_verdict {
 struct query_result {
 	size_t len;
 	unsigned upstream;
+	/* QUERY_FORWARD: whom to ask; NULL: the node's own upstreams. */
+	const struct stub *stub;
 };
 
 /* out has DNS_TCP_MAX bytes for TCP, DNS_UDP_MAX for UDP. */

@@ -264,6 +264,7 @@ void server_sync_end(struct server *s)
 	struct listener *l, *tmp;
 
 	zones_sync_end(s->zones);
+	stubs_sync_end(s->stubs);
 	DL_FOREACH_SAFE (s->listeners, l, tmp)
 		if (!zones_find(s->zones, l->vni))
 			listener_free(l);
@@ -285,7 +286,9 @@ int server_new(struct ev_loop *loop, uid_t owner, struct server **ret)
 	s->loop = loop;
 	s->owner = owner;
 	s->zones = zones_new();
+	s->stubs = stubs_new();
 	s->env.zones = s->zones;
+	s->env.stubs = s->stubs;
 	if (getrandom(&s->env.random, sizeof(s->env.random), 0) < 0)
 		abort();
 	/* The one state this generator never leaves. */
@@ -316,6 +319,7 @@ void server_free(struct server *s)
 	upstream_free(s->upstream);
 	forward_free(s->forward);
 	cache_free(s->cache);
+	stubs_free(s->stubs);
 	zones_free(s->zones);
 	ev_timer_stop(s->loop, &s->expire);
 	ev_timer_stop(s->loop, &s->probe);

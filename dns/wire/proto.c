@@ -22,6 +22,8 @@ static const struct {
 	[PROTO_CLIENT_DEL] = { sizeof(struct ip_addr), false },
 	[PROTO_NAME_PUT] = { sizeof(struct want_name), false },
 	[PROTO_NAME_DEL] = { sizeof(struct proto_name_key), false },
+	[PROTO_STUB_PUT] = { sizeof(struct want_upstream), false },
+	[PROTO_STUB_DEL] = { sizeof(struct proto_stub_key), false },
 	[PROTO_SYNCED] = { 0, false },
 	[PROTO_STATS] = { sizeof(struct dns_stats), false },
 };

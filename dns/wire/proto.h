@@ -26,7 +26,7 @@
 #include "netd/want.h"
 
 #define PROTO_MAGIC 0x6e646e73
-#define PROTO_VERSION 1
+#define PROTO_VERSION 2
 #define PROTO_BUILD_LEN 32
 #define PROTO_UPSTREAMS_MAX 8
 /* UDP, then TCP. */
@@ -55,6 +55,8 @@ enum proto_type {
 	PROTO_CLIENT_DEL,
 	PROTO_NAME_PUT,
 	PROTO_NAME_DEL,
+	PROTO_STUB_PUT,
+	PROTO_STUB_DEL,
 	/* From the server: END was reached. */
 	PROTO_SYNCED,
 	/* From the server: its counters, once a second when they changed. */
@@ -102,6 +104,11 @@ struct proto_name_key {
 	char name[POD_NAME_LEN];
 };
 
+struct proto_stub_key {
+	uint32_t vni;
+	char zone[POD_NAME_LEN];
+};
+
 /* The largest message: a name with all its addresses. */
 union proto_body {
 	struct proto_hello hello;
@@ -117,6 +124,8 @@ union proto_body {
 		struct want_name want;
 		struct ip_addr addrs[NAME_ADDRS_MAX];
 	} name;
+	struct want_upstream stub;
+	struct proto_stub_key stub_key;
 	struct dns_stats stats;
 };
 

@@ -165,3 +165,22 @@ struct want_name {
 	/* The addresses' own name (PTR) is this one. */
 	bool ptr;
 };
+
+/*
+ * DNS: whom to ask for outside names at or below a zone. The longest zone
+ * wins, then one of a network over one of all (vni 0). zone "." is every
+ * name: it stands in for the node's own upstreams.
+ */
+#define UPSTREAM_SERVERS_MAX 8
+
+struct want_server {
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+struct want_upstream {
+	uint32_t vni;
+	char zone[POD_NAME_LEN];
+	struct want_server servers[UPSTREAM_SERVERS_MAX];
+	uint32_t servers_len;
+};
