@@ -143,19 +143,16 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 }
 
 /*
- * To whom a published port answered: a pod here, this host, or somebody in
- * the underlay. The source is the published address again.
+ * To whom a published port answered: a pod, this host, or somebody in the
+ * underlay. The source is the published address again.
  */
 static __always_inline int deliver_client(struct __sk_buff *skb,
 					  const struct pkt *p, int from_pod)
 {
 	struct abi_route *route = route_find(0, &p->dst);
-	struct abi_endpoint *ep;
 
-	if (route && route->kind == ABI_ROUTE_SUBNET) {
-		ep = endpoint_find(route->vni, &p->dst);
-		return ep ? deliver_pod(skb, ep) : -ABI_DROP_NO_ROUTE;
-	}
+	if (route && route->kind == ABI_ROUTE_SUBNET)
+		return deliver_net(skb, route->vni, &p->dst);
 	if (route && route->kind == ABI_ROUTE_NODE && route->self)
 		return from_pod ? deliver_host(skb) : deliver_stack(skb);
 	if (route && route->kind != ABI_ROUTE_NODE)

@@ -128,7 +128,10 @@ static struct abi_frontend_key frontend_key(const struct want_frontend *want)
 		.port = __builtin_bswap16(want->port),
 		.proto = want->proto,
 	};
+	struct ip_addr any = ip_from_v4(0);
 
+	if (want->node && ip_is_none(&want->addr))
+		key.addr = abi_addr(&any);
 	return key;
 }
 
@@ -142,6 +145,7 @@ static struct frontend *frontend_new(const struct ebpf *bpf,
 
 	fe->key = frontend_key(want);
 	fe->value.vni = want->vni;
+	fe->value.flags = want->node ? ABI_FRONTEND_NODE : 0;
 	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
 	for (size_t i = 0; i < len; i++) {
 		struct want_backend *b = &fe->members[i].want;
@@ -368,8 +372,8 @@ static int check(struct ebpf *bpf, const struct want_frontend *want,
 	if (len > MAGLEV_BACKENDS_MAX)
 		return ebpf_fail(bpf, -E2BIG, "more than %d backends",
 				 MAGLEV_BACKENDS_MAX);
-	for (size_t i = 0; ip_is_none(&want->addr) && i < len; i++) {
-		if (!backends[i].vni)
+	for (size_t i = 0; i < len; i++) {
+		if ((ip_is_none(&want->addr) || want->node) && !backends[i].vni)
 			return ebpf_fail(bpf, -EINVAL,
 					 "published backend "
 					 "outside the overlay");
@@ -387,6 +391,8 @@ int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *want,
 
 	if (err)
 		return err;
+	if (want->node)
+		bpf->skel->bss->node_ports_used = 1;
 	fe = frontend_new(bpf, want, backends, len);
 	fe->epoch = bpf->epoch;
 	old = frontend_find(lb, &fe->key);

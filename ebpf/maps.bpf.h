@@ -8,6 +8,7 @@
 #pragma once
 
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "netd/bpf_abi.h"
@@ -124,6 +125,9 @@ struct {
  */
 volatile __u32 flows_used = 0;
 
+/* The same for frontends of this node alone: without any, no look-up. */
+volatile __u32 node_ports_used = 0;
+
 static __always_inline void drop_count(__u32 reason)
 {
 	__u64 *n = bpf_map_lookup_elem(&drops, &reason);
@@ -161,6 +165,19 @@ frontend_find(const struct abi_addr *addr, __be16 port, __u8 proto)
 	if (addr)
 		key.addr = *addr;
 	return bpf_map_lookup_elem(&frontends, &key);
+}
+
+/* A port of this node alone, on this address of its own. */
+static __always_inline struct abi_frontend *
+frontend_find_node(const struct abi_addr *addr, __be16 port, __u8 proto)
+{
+	struct abi_addr any = { .w = { 0, 0, bpf_htonl(0xffff), 0 } };
+	struct abi_frontend *fe;
+
+	if (!node_ports_used || !port)
+		return NULL;
+	fe = frontend_find(addr, port, proto);
+	return fe ? fe : frontend_find(&any, port, proto);
 }
 
 static __always_inline int net_is_internal(__u32 vni)

@@ -26,6 +26,7 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 					      const struct abi_addr *sender)
 {
 	struct abi_net *net = bpf_map_lookup_elem(&nets, &vni);
+	struct abi_frontend *fe = NULL;
 	struct abi_endpoint *ep;
 	struct abi_route *route;
 	struct abi_flow *flow;
@@ -48,9 +49,12 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 		return deliver_pod(skb, ep);
 	}
 	route = route_find(0, &p->dst);
-	if (route && route->kind == ABI_ROUTE_NODE && route->self)
-		return deliver_stack(skb);
-	return -ABI_DROP_NO_ROUTE;
+	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
+		return -ABI_DROP_NO_ROUTE;
+	/* Published for all nodes, it had been balanced where it began. */
+	if (pkt_has_ports(p))
+		fe = frontend_find_node(&p->dst, p->dport, p->proto);
+	return fe ? balance_published(skb, p, fe, NULL) : deliver_stack(skb);
 }
 
 /* The answer of a published port that this node took the packet for. */

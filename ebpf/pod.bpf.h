@@ -160,8 +160,12 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 	int echo_reply = p->proto == IPPROTO_ICMP && !p->fragment &&
 			 p->detail == ICMP_TYPE_ECHO_REPLY;
 
-	if (!answers && pkt_has_ports(p) && p->dport)
-		fe = frontend_find(NULL, p->dport, p->proto);
+	if (!answers && pkt_has_ports(p) && p->dport) {
+		if (route->self)
+			fe = frontend_find_node(&p->dst, p->dport, p->proto);
+		if (!fe)
+			fe = frontend_find(NULL, p->dport, p->proto);
+	}
 	if (!answers && !echo_reply && net_is_internal(client->vni))
 		return -ABI_DROP_INTERNAL;
 	if (fe)

@@ -40,10 +40,13 @@ static __always_inline __u32 sock_role(__u64 cookie, __u32 vni)
 static __always_inline struct abi_frontend *
 sock_published(const struct sock_dst *dst, __be32 bound)
 {
-	struct abi_frontend *fe = frontend_find(NULL, dst->port, dst->proto);
+	struct abi_frontend *fe =
+		frontend_find_node(&dst->addr, dst->port, dst->proto);
 	struct abi_addr source;
 	struct abi_route *route;
 
+	if (!fe)
+		fe = frontend_find(NULL, dst->port, dst->proto);
 	if (!fe)
 		return NULL;
 	addr_set_v4(&source, bound);
@@ -66,7 +69,7 @@ sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound)
 	if (!role || !dst->port)
 		return NULL;
 	fe = frontend_find(&dst->addr, dst->port, dst->proto);
-	if (fe)
+	if (fe && !(fe->flags & ABI_FRONTEND_NODE))
 		return (role & ABI_SOCKET_HOST) || sock_role(netns, fe->vni)
 			       ? fe
 			       : NULL;

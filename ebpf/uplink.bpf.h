@@ -30,7 +30,10 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 		return bpf_map_lookup_elem(&vteps, &p.src)
 			       ? UPLINK_NOT_OURS
 			       : -ABI_DROP_NOT_MEMBER;
-	fe = frontend_find(NULL, p.dport, p.proto);
+	/* What is found under another's address falls by the route. */
+	fe = frontend_find_node(&p.dst, p.dport, p.proto);
+	if (!fe)
+		fe = frontend_find(NULL, p.dport, p.proto);
 	if (!fe && !is_tunnel)
 		return UPLINK_NOT_OURS;
 	route = route_find(0, &p.dst);

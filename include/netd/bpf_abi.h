@@ -125,13 +125,20 @@ struct abi_guard_key {
 	__u8 pad[2];
 };
 
-/* Address 0: a published port, on every address of the node. */
+/*
+ * Address 0: a published port, on every address of every node. A port of this
+ * node alone stands under one of its addresses, or under ::ffff:0.0.0.0 for
+ * all of them; so both kinds may have the same port.
+ */
 struct abi_frontend_key {
 	struct abi_addr addr;
 	__be16 port;
 	__u8 proto;
 	__u8 pad;
 };
+
+/* Answered on this node's own addresses only. */
+#define ABI_FRONTEND_NODE 1u
 
 /* Runs of slots in the arena: all backends, and those on this node. */
 struct abi_frontend {

@@ -89,6 +89,10 @@ struct want_frontend {
 	struct ip_addr addr;
 	uint16_t port;
 	uint8_t proto;
+	/* A port of this node alone: addr is one of its own (a loopback one:
+	 * for its processes only), none all of them. It goes before a
+	 * published one. */
+	bool node;
 };
 
 /* vtep none: on this node, or outside the overlay (vni 0). */

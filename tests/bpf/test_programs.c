@@ -148,6 +148,7 @@ RUN(rows_guard)
 RUN(rows_vip)
 RUN(rows_refuse)
 RUN(rows_published)
+RUN(rows_node_ports)
 RUN(rows_uplink)
 RUN(rows_to_overlay)
 RUN(rows_from_overlay)
@@ -164,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_rows_vip),
 		cmocka_unit_test(test_rows_refuse),
 		cmocka_unit_test(test_rows_published),
+		cmocka_unit_test(test_rows_node_ports),
 		cmocka_unit_test(test_rows_uplink),
 		cmocka_unit_test(test_rows_to_overlay),
 		cmocka_unit_test(test_rows_from_overlay),

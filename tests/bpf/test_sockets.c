@@ -171,10 +171,10 @@ static void test_connect_host(void **state)
 	static const struct {
 		const char *addr;
 		uint16_t port;
-	} rows[] = { { "10.80.0.5", 80 },
-		     { "192.0.2.1", 8000 },
-		     { "198.51.100.1", 8000 },
-		     { "127.0.0.1", 8000 } };
+	} rows[] = { { "10.80.0.5", 80 },      { "192.0.2.1", 8000 },
+		     { "198.51.100.1", 8000 }, { "127.0.0.1", 8000 },
+		     { "192.0.2.1", 9000 },    { "127.0.0.1", 9000 },
+		     { "198.51.100.1", 9001 }, { "127.0.0.1", 9002 } };
 	int listener = sock("b", SOCK_STREAM, "10.1.0.11", 8080);
 
 	(void)state;
@@ -196,24 +196,55 @@ static void test_connect_host(void **state)
 	close(listener);
 }
 
+/* A port of one address is nobody's on the others. */
+static void test_connect_other_address(void **state)
+{
+	static const struct {
+		const char *addr;
+		uint16_t port;
+	} rows[] = { { "192.0.2.1", 9001 },
+		     { "127.0.0.1", 9001 },
+		     { "192.0.2.1", 9002 },
+		     { "127.0.0.2", 9002 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int fd = sock(NULL, SOCK_STREAM, "0.0.0.0", 0);
+
+		assert_int_equal(connect_to(fd, rows[i].addr, rows[i].port),
+				 -ECONNREFUSED);
+		close(fd);
+	}
+}
+
 /* Bound to loopback: left alone, so refused as without a service. */
 static void test_connect_bound(void **state)
 {
-	int fd = sock(NULL, SOCK_STREAM, "127.0.0.1", 0);
+	static const uint16_t ports[] = { 8000, 9000, 9002 };
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "127.0.0.1", 8000), -ECONNREFUSED);
-	close(fd);
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+		int fd = sock(NULL, SOCK_STREAM, "127.0.0.1", 0);
+
+		assert_int_equal(connect_to(fd, "127.0.0.1", ports[i]),
+				 -ECONNREFUSED);
+		close(fd);
+	}
 }
 
 /* A pod's loopback is its own. */
 static void test_connect_pod_loopback(void **state)
 {
-	int fd = sock("a", SOCK_STREAM, "0.0.0.0", 0);
+	static const uint16_t ports[] = { 8000, 9000, 9002 };
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "127.0.0.1", 8000), -ECONNREFUSED);
-	close(fd);
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+		int fd = sock("a", SOCK_STREAM, "0.0.0.0", 0);
+
+		assert_int_equal(connect_to(fd, "127.0.0.1", ports[i]),
+				 -ECONNREFUSED);
+		close(fd);
+	}
 }
 
 /* A namespace nobody put: as if there were no programs. */
@@ -268,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_connect_refused),
 		cmocka_unit_test(test_connect_stranger),
 		cmocka_unit_test(test_connect_host),
+		cmocka_unit_test(test_connect_other_address),
 		cmocka_unit_test(test_connect_bound),
 		cmocka_unit_test(test_connect_pod_loopback),
 		cmocka_unit_test(test_connect_unknown),

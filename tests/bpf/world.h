@@ -222,6 +222,20 @@ static inline void world_frontend(struct world *w, uint32_t vni,
 	OK(ebpf_frontend_put(w->bpf, &fe, &b, !ip_is_none(&b.addr)));
 }
 
+/* A port of this node alone: addr NULL is all its addresses. */
+static inline void world_node_port(struct world *w, uint32_t vni,
+				   const char *addr, uint16_t port,
+				   struct want_backend b)
+{
+	struct want_frontend fe = { .vni = vni,
+				    .addr = ip(addr),
+				    .port = port,
+				    .proto = 6,
+				    .node = true };
+
+	OK(ebpf_frontend_put(w->bpf, &fe, &b, 1));
+}
+
 static inline void world_guard(struct world *w, const char *addr, uint16_t port)
 {
 	struct want_guard want = { ip(addr), port };
@@ -266,6 +280,15 @@ static inline void world_services(struct world *w)
 	world_frontend(w, BLUE, NULL, 8002, 17, none);
 	world_frontend(w, RED, NULL, 8003, 17,
 		       backend(RED, "10.2.0.10", 5353, NULL));
+	/* 8001 is published, too, with its backend on the other node. */
+	world_node_port(w, BLUE, NULL, 9000,
+			backend(BLUE, "10.1.0.11", 8080, NULL));
+	world_node_port(w, BLUE, "198.51.100.1", 9001,
+			backend(BLUE, "10.1.0.11", 8080, NULL));
+	world_node_port(w, BLUE, "127.0.0.1", 9002,
+			backend(BLUE, "10.1.0.11", 8080, NULL));
+	world_node_port(w, BLUE, "198.51.100.1", 8001,
+			backend(BLUE, "10.1.0.11", 8080, NULL));
 }
 
 static inline void world_tables(struct world *w)
