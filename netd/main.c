@@ -413,8 +413,8 @@ static int open_api(struct netd *d)
 	int err = ops_new(&ops, &d->ops);
 
 	if (!err)
-		err = http_open(d->loop, take_fd(d->http_fd), ops_handle,
-				d->ops, &d->http);
+		err = http_open(d->loop, take_fd(d->http_fd), &api_router,
+				ops_handle, d->ops, &d->http);
 	return err ? fail(err, "the API", d->cfg.socket) : 0;
 }
 

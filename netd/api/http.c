@@ -20,7 +20,6 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#include "http_args.h"
 #include "netd/log.h"
 #include "netd/util.h"
 
@@ -42,6 +41,7 @@ struct http {
 	struct ev_loop *loop;
 	struct MHD_Daemon *mhd;
 	int fd;
+	const struct http_router *router;
 	http_handler *handler;
 	void *arg;
 	ev_io accept_io;
@@ -219,15 +219,24 @@ void http_on_gone(struct http_request *req, http_gone_fn *fn, void *arg)
 
 /* ---- replies ---- */
 
+/* The caller's, and free(); body is taken. */
+static char *json_text(json_t *body)
+{
+	char *text = json_dumps(body, JSON_COMPACT);
+
+	json_decref(body);
+	return text;
+}
+
 void http_reply(struct http_request *req, int status, json_t *body)
 {
 	struct request *r = request_of(req);
-	char *text = body ? json_dumps(body, JSON_COMPACT) : xstrdup("");
+	const struct http_router *router = r->peer->http->router;
+	char *text = body ? json_text(body) : xstrdup("");
 
-	json_decref(body);
 	if (!text) {
-		log_err("api: a reply is no JSON op=%s", api_ops[req->op].name);
-		text = xstrdup("{\"code\":\"internal\"}");
+		log_err("%s: a reply is no JSON op=%d", router->name, req->op);
+		text = json_text(router->error(API_INTERNAL, NULL, NULL, NULL));
 		status = 500;
 	}
 	r->status = status;
@@ -236,7 +245,7 @@ void http_reply(struct http_request *req, int status, json_t *body)
 	if (body)
 		MHD_add_response_header(r->response,
 					MHD_HTTP_HEADER_CONTENT_TYPE,
-					"application/json");
+					router->content_type);
 	if (*r->allow)
 		MHD_add_response_header(r->response, MHD_HTTP_HEADER_ALLOW,
 					r->allow);
@@ -245,22 +254,15 @@ void http_reply(struct http_request *req, int status, json_t *body)
 		request_resume(r);
 }
 
-static json_t *error_body(enum api_error error, const char *field,
-			  const char *message, const char *hint)
-{
-	return json_pack("{s:s, s:s, s:s, s:s}", "code", api_errors[error].code,
-			 "message", message ? message : "", "hint",
-			 hint ? hint : "", "field", field ? field : "");
-}
-
 void http_reply_error(struct http_request *req, enum api_error error,
 		      const char *field, const char *message, const char *hint)
 {
-	json_t *body = error_body(error, field, message, hint);
+	const struct http_router *router = request_of(req)->peer->http->router;
+	json_t *body = router->error(error, field, message, hint);
 
 	/* Somebody's bytes are in a text: the code alone is the answer. */
 	if (!body)
-		body = error_body(error, NULL, NULL, NULL);
+		body = router->error(error, NULL, NULL, NULL);
 	http_reply(req, api_errors[error].http, body);
 }
 
@@ -329,8 +331,9 @@ static enum MHD_Result request_begin(struct MHD_Connection *connection,
 	}
 	/* A refusal waits until the body was read: whoever is still sending
 	 * would see a broken pipe and no answer. */
-	r->routed = !http_route(method, url, &r->pub.op, &r->pub.args, &r->why,
-				r->allow, sizeof(r->allow));
+	r->routed = !r->peer->http->router->route(method, url, &r->pub.op,
+						  &r->pub.args, &r->why,
+						  r->allow, sizeof(r->allow));
 	if (r->routed &&
 	    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, NULL,
 				      NULL) > 0) {
@@ -363,7 +366,8 @@ static enum MHD_Result request_end(struct request *r)
 
 	ev_timer_stop(http->loop, &r->peer->silence);
 	if (!r->routed || r->too_large ||
-	    http_body(r->pub.op, r->body, r->len, r->pub.args, &r->why)) {
+	    http->router->body(r->pub.op, r->body, r->len, r->pub.args,
+			       &r->why)) {
 		reply_refusal(r);
 		return request_queue(r);
 	}
@@ -474,19 +478,21 @@ static void on_connection(void *arg, struct MHD_Connection *connection,
 }
 
 /* One too many is told so, as far as it listens, and costs nothing more. */
-static void turn_away(int fd)
+static void turn_away(const struct http *http, int fd)
 {
-	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\n"
-				   "Content-Type: application/json\r\n"
-				   "Connection: close\r\n\r\n"
-				   "{\"code\":\"unavailable\",\"message\":"
-				   "\"too many connections\","
-				   "\"hint\":\"try again\",\"field\":\"\"}";
-	ssize_t n =
-		send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	AUTO(str_freep)
+	char *line = json_text(http->router->error(
+		API_UNAVAILABLE, NULL, "too many connections", "try again"));
+	AUTO(str_freep)
+	char *text = xasprintf("HTTP/1.1 503 Service Unavailable\r\n"
+			       "Content-Type: %s\r\n"
+			       "Connection: close\r\n\r\n%s",
+			       http->router->content_type, line);
+	ssize_t n = send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0)
-		log_debug("api: one too many, and gone already");
+		log_debug("%s: one too many, and gone already",
+			  http->router->name);
 	close(fd);
 }
 
@@ -503,7 +509,7 @@ static void http_admit(struct http *http, int fd)
 	if (cred.uid != 0)
 		limit -= HTTP_CONNECTIONS_ROOT;
 	if (http->connections >= limit) {
-		turn_away(fd);
+		turn_away(http, fd);
 		return;
 	}
 	/* The library closes it when it refuses. */
@@ -617,8 +623,8 @@ static void http_watch(struct http *http)
 	ev_io_start(http->loop, &http->accept_io);
 }
 
-int http_open(struct ev_loop *loop, int fd, http_handler *handler, void *arg,
-	      struct http **ret)
+int http_open(struct ev_loop *loop, int fd, const struct http_router *router,
+	      http_handler *handler, void *arg, struct http **ret)
 {
 	AUTO(fd_closep) int taken = fd;
 	struct http *http;
@@ -628,6 +634,7 @@ int http_open(struct ev_loop *loop, int fd, http_handler *handler, void *arg,
 		return err;
 	http = xzalloc(sizeof(*http));
 	http->loop = loop;
+	http->router = router;
 	http->handler = handler;
 	http->arg = arg;
 	http->mhd = library_start(http);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http - the listener of the API: HTTP on a Unix socket, on the libev loop.
+ * http - a listener: HTTP on a Unix socket, on the libev loop.
  *
- * The handler gets requests whose operation and arguments have passed
- * api_ops[]; everything else has been refused before. It answers each exactly
- * once, at once or from a later turn of the loop. A reply is
- * {"code", "message", "hint", "field"} when it is an error, the object or the
- * array that was asked for when not. Who asks is who connected (SO_PEERCRED).
+ * What a request asks for is its router's business: the API's (api_router)
+ * knows api_ops[], an adapter has one of its own. The handler gets requests
+ * whose operation and arguments have passed the router; everything else has
+ * been refused before, in the router's words. It answers each exactly once,
+ * at once or from a later turn of the loop. Who asks is who connected
+ * (SO_PEERCRED).
  *
  * A request that comes too slowly, is too large or is one too many costs its
  * sender the connection, never the loop. Loop thread only. Failures: -errno.
@@ -30,13 +31,48 @@ struct http;
 #define HTTP_SILENCE_S 10
 
 struct http_request {
-	enum api_op op;
+	/* The router's number for what is asked: enum api_op for the API. */
+	int op;
 	/* Arguments of the path and of the body, checked. The request's. */
 	json_t *args;
 	pid_t peer_pid;
 	uid_t peer_uid;
 	gid_t peer_gid;
 };
+
+/* Why a request is refused. The texts are empty where there is none. */
+struct http_refusal {
+	enum api_error error;
+	/* Not error's own status when it is not 0 (405). */
+	int status;
+	char field[64];
+	char message[256];
+	char hint[160];
+};
+
+/* Pure: what a path and a body mean, and how an error is said. */
+struct http_router {
+	/* For logs: "api". */
+	const char *name;
+	const char *content_type;
+	/*
+	 * The operation of a method and a path as sent, still escaped. *args
+	 * becomes an object with what stood in the path. -EINVAL fills *why;
+	 * "allow" of a 405 are the path's methods, comma separated.
+	 */
+	int (*route)(const char *method, const char *path, int *op,
+		     json_t **args, struct http_refusal *why, char *allow,
+		     size_t allow_size);
+	/* Adds a body's fields to args and checks them all. As above. */
+	int (*body)(int op, const char *body, size_t len, json_t *args,
+		    struct http_refusal *why);
+	/* The body of an error; NULL: somebody's bytes are in a text. */
+	json_t *(*error)(enum api_error error, const char *field,
+			 const char *message, const char *hint);
+};
+
+/* {"code", "message", "hint", "field"}, or what was asked for. */
+extern const struct http_router api_router;
 
 typedef void http_handler(void *arg, struct http_request *req);
 typedef void http_gone_fn(void *arg);
@@ -54,8 +90,8 @@ int http_listen(const char *path, const char *group, char *error, size_t size);
  * Serves a listening Unix socket, made by http_listen() or handed over by the
  * service manager. The descriptor is taken, also on failure.
  */
-int http_open(struct ev_loop *loop, int fd, http_handler *handler, void *arg,
-	      struct http **ret);
+int http_open(struct ev_loop *loop, int fd, const struct http_router *router,
+	      http_handler *handler, void *arg, struct http **ret);
 
 /*
  * Ends all connections; requests that wait for their answer are gone, as if

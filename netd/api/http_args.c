@@ -112,9 +112,8 @@ static int not_allowed(const char *method, const char *path, const char *allow,
 	return hint(why, "it takes %s", allow);
 }
 
-int http_route(const char *method, const char *path, enum api_op *op,
-	       json_t **args, struct http_refusal *why, char *allow,
-	       size_t allow_size)
+int http_route(const char *method, const char *path, int *op, json_t **args,
+	       struct http_refusal *why, char *allow, size_t allow_size)
 {
 	char bad[sizeof(why->field)] = "";
 	size_t used = 0;
@@ -140,7 +139,7 @@ int http_route(const char *method, const char *path, enum api_op *op,
 				      "%s in the path is not escaped UTF-8",
 				      bad);
 		}
-		*op = (enum api_op)i;
+		*op = (int)i;
 		return 0;
 	}
 	if (used)
@@ -194,8 +193,8 @@ static int body_shape(const char *body, size_t len, struct http_refusal *why)
 	return 0;
 }
 
-static int body_parse(const char *body, size_t len, json_t **ret,
-		      struct http_refusal *why)
+int http_body_parse(const char *body, size_t len, json_t **ret,
+		    struct http_refusal *why)
 {
 	json_error_t error;
 	json_t *root;
@@ -304,13 +303,13 @@ static int field_check(const struct api_op_info *row, const char *name,
 	return hint(why, "%s is from %ld to %ld", name, arg->min, arg->max);
 }
 
-int http_body(enum api_op op, const char *body, size_t len, json_t *args,
+int http_body(int op, const char *body, size_t len, json_t *args,
 	      struct http_refusal *why)
 {
 	const struct api_op_info *row = &api_ops[op];
 	json_t *root, *value;
 	const char *name;
-	int err = body_parse(body, len, &root, why);
+	int err = http_body_parse(body, len, &root, why);
 
 	if (err)
 		return err;
@@ -334,3 +333,19 @@ int http_body(enum api_op op, const char *body, size_t len, json_t *args,
 	}
 	return err;
 }
+
+static json_t *error_body(enum api_error error, const char *field,
+			  const char *message, const char *hint)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "code", api_errors[error].code,
+			 "message", message ? message : "", "hint",
+			 hint ? hint : "", "field", field ? field : "");
+}
+
+const struct http_router api_router = {
+	.name = "api",
+	.content_type = "application/json",
+	.route = http_route,
+	.body = http_body,
+	.error = error_body,
+};

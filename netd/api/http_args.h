@@ -12,31 +12,21 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "netd/api.h"
+#include "http.h"
 
 /* Levels of nesting, and values, that a body may have. */
 #define HTTP_DEPTH_MAX 32
 #define HTTP_VALUES_MAX 65536
 
-/* Why a request is refused. The texts are empty where there is none. */
-struct http_refusal {
-	enum api_error error;
-	/* Not error's own status when it is not 0 (405). */
-	int status;
-	char field[64];
-	char message[256];
-	char hint[160];
-};
+/* The rows of api_router, for tests and for routers whose bodies are JSON. */
+int http_route(const char *method, const char *path, int *op, json_t **args,
+	       struct http_refusal *why, char *allow, size_t allow_size);
+int http_body(int op, const char *body, size_t len, json_t *args,
+	      struct http_refusal *why);
 
 /*
- * Finds the operation for a method and a path as sent, still escaped. *args
- * becomes an object with what stood in the path. -EINVAL fills *why; "allow"
- * of a 405 are the path's methods, comma separated.
+ * A body as a JSON object (the caller's; an empty one is {}), its nesting and
+ * its number of values looked at before anything is allocated.
  */
-int http_route(const char *method, const char *path, enum api_op *op,
-	       json_t **args, struct http_refusal *why, char *allow,
-	       size_t allow_size);
-
-/* Adds a body's fields to args and checks them all. -EINVAL fills *why. */
-int http_body(enum api_op op, const char *body, size_t len, json_t *args,
-	      struct http_refusal *why);
+int http_body_parse(const char *body, size_t len, json_t **ret,
+		    struct http_refusal *why);

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct http_refusal why;
 		json_t *args = NULL;
-		enum api_op op;
+		int op;
 		char allow[48];
 
 		if (http_route(methods[i], path, &op, &args, &why, allow,

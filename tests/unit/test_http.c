@@ -189,7 +189,8 @@ static int setup(void **state)
 	t.loop = ev_loop_new(EVFLAG_AUTO);
 	fd = http_listen(t.path, NULL, error, sizeof(error));
 	assert_true(fd >= 0);
-	assert_int_equal(http_open(t.loop, fd, handler, NULL, &t.http), 0);
+	assert_int_equal(
+		http_open(t.loop, fd, &api_router, handler, NULL, &t.http), 0);
 	return 0;
 }
 
@@ -670,7 +671,8 @@ static void test_open_refuses_what_does_not_listen(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(http_open(t.loop, pair[0], handler, NULL, &http),
+	assert_int_equal(http_open(t.loop, pair[0], &api_router, handler, NULL,
+				   &http),
 			 -EINVAL);
 	close(pair[1]);
 }

@@ -263,7 +263,8 @@ static int setup(void **state)
 	t.loop = ev_loop_new(EVFLAG_AUTO);
 	fd = http_listen(t.path, NULL, error, sizeof(error));
 	assert_true(fd >= 0);
-	assert_int_equal(http_open(t.loop, fd, handler, NULL, &t.http), 0);
+	assert_int_equal(
+		http_open(t.loop, fd, &api_router, handler, NULL, &t.http), 0);
 	unsetenv("NETD_HOST");
 	return 0;
 }
