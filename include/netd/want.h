@@ -72,6 +72,8 @@ struct want_pod {
 	struct mac_addr mac;
 	/* Name inside the pod; empty: the first free of eth0, eth1, ... */
 	char ifname[LINK_NAME_LEN];
+	/* Its sockets' queries to the host's resolvers go to the gateway. */
+	bool asks_host;
 	uint32_t mtu;
 	/* The default route leads through this network. */
 	bool default_route;

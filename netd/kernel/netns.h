@@ -29,5 +29,11 @@ bool netns_is_own(int fd);
  */
 int netns_find(uint64_t cookie);
 
+/*
+ * The first namespace but our own that some process is in and is_it(arg, fd)
+ * says yes to. -ENOENT.
+ */
+int netns_find_by(bool (*is_it)(void *arg, int fd), void *arg);
+
 /* Runs fn inside and comes back whatever it returns; its value is returned. */
 int netns_run(int fd, int (*fn)(void *arg), void *arg);

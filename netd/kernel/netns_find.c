@@ -24,12 +24,11 @@ static int read_cookie(void *arg)
 	return 0;
 }
 
-int netns_find(uint64_t cookie)
+int netns_find_by(bool (*is_it)(void *arg, int fd), void *arg)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	char path[64];
-	uint64_t found;
 	uint32_t pid;
 	int fd = -1;
 
@@ -42,12 +41,24 @@ int netns_find(uint64_t cookie)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		if (netns_is_own(fd) || netns_run(fd, read_cookie, &found) ||
-		    found != cookie) {
+		if (netns_is_own(fd) || !is_it(arg, fd)) {
 			close(fd);
 			fd = -1;
 		}
 	}
 	closedir(proc);
 	return fd < 0 ? -ENOENT : fd;
+}
+
+static bool has_cookie(void *arg, int fd)
+{
+	const uint64_t *cookie = arg;
+	uint64_t found;
+
+	return !netns_run(fd, read_cookie, &found) && found == *cookie;
+}
+
+int netns_find(uint64_t cookie)
+{
+	return netns_find_by(has_cookie, &cookie);
 }

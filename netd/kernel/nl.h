@@ -29,6 +29,9 @@ const char *nl_error(const struct nl *nl);
 /* SO_NETNS_COOKIE of the namespace this mouth speaks in. */
 int nl_cookie(struct nl *nl, uint64_t *ret);
 
+/* How this namespace calls another: NL_NSID_NONE when it never met it. */
+int nl_nsid(struct nl *nl, int netns, int32_t *ret);
+
 /* Calls fn(arg) from the loop, soon after links, addresses, routes or nft
  * rules changed (or a notification was lost): look again. */
 int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
@@ -46,7 +49,13 @@ struct nl_link {
 	/* Kind vxlan only: its UDP port, and is it a collect-metadata one? */
 	uint16_t vxlan_port;
 	bool is_external;
+	/* Kind veth: where the other end is, and its number there. */
+	int32_t peer_nsid;
+	uint32_t peer_ifindex;
 };
+
+/* No other namespace: this one. */
+#define NL_NSID_NONE (-1)
 
 struct nl_ifaddr {
 	uint32_t ifindex;
@@ -79,10 +88,12 @@ struct nl_veth {
 	char name[LINK_NAME_LEN];
 	char alias[300];
 	uint32_t mtu;
-	/* The other end, made with its final name inside `netns`. */
+	/* The other end, made with its final name inside `netns`; or here, for
+	 * somebody else to move. */
 	char peer[LINK_NAME_LEN];
 	struct mac_addr peer_mac;
 	int netns;
+	bool peer_stays;
 };
 
 int nl_veth_add(struct nl *nl, const struct nl_veth *veth, uint32_t *ifindex);

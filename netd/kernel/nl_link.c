@@ -55,6 +55,9 @@ static void link_read(struct rtnl_link *from, struct nl_link *ret)
 	ret->mtu = rtnl_link_get_mtu(from);
 	ret->is_up = flags & IFF_UP;
 	ret->is_loopback = flags & IFF_LOOPBACK;
+	ret->peer_ifindex = (uint32_t)rtnl_link_get_link(from);
+	if (rtnl_link_get_link_netnsid(from, &ret->peer_nsid))
+		ret->peer_nsid = NL_NSID_NONE;
 	if (!rtnl_link_is_vxlan(from))
 		return;
 	if (!rtnl_link_vxlan_get_port(from, &port))
@@ -201,7 +204,8 @@ static int veth_make(struct nl *nl, const struct nl_veth *veth)
 	rtnl_link_set_name(link, veth->name);
 	rtnl_link_set_name(peer, veth->peer);
 	link_set_mac(peer, &veth->peer_mac);
-	rtnl_link_set_ns_fd(peer, veth->netns);
+	if (!veth->peer_stays)
+		rtnl_link_set_ns_fd(peer, veth->netns);
 	if (veth->mtu) {
 		rtnl_link_set_mtu(link, veth->mtu);
 		rtnl_link_set_mtu(peer, veth->mtu);

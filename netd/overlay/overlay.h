@@ -85,6 +85,22 @@ int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
 		       int netns, struct overlay_link *ret);
 
 /*
+ * For an engine that moves the pod's end itself, and gives it its name,
+ * address and routes: makes the veth with both ends here, program and map
+ * entry. ret->ifname is what the engine is to move; there is no cookie yet.
+ */
+int overlay_pod_offer(struct overlay *ov, const struct want_pod *want,
+		      struct overlay_link *ret);
+
+/*
+ * Has the engine moved it, and brought it up? Fills in name and cookie.
+ * -EAGAIN: not yet; -ENODEV: the link is gone. `netns`: where it is expected
+ * (a path, tried first), or NULL.
+ */
+int overlay_pod_moved(struct overlay *ov, const char *id, const char *netns,
+		      struct overlay_link *ret);
+
+/*
  * For an endpoint attached before (by an earlier process, too): link, program
  * and map entry as wanted again. -ENODEV: its link is gone, and so is the pod.
  */

@@ -5,6 +5,8 @@
  * program. The address enters the map last, because one that is in the map
  * gets traffic. Deleting our end takes the pod's, its address and its routes
  * along: that is the whole undo.
+ *
+ * An engine that wants to move the pod's end itself gets one made here.
  */
 #include "netd/ebpf.h"
 #include "netd/log.h"
@@ -48,8 +50,7 @@ static void pod_track(struct overlay *ov, const char *id, const char *link,
 	pod->seen = true;
 }
 
-static int pod_link_name(struct overlay *ov, const char *id,
-			 char ret[LINK_NAME_LEN])
+int pod_link_name(struct overlay *ov, const char *id, char ret[LINK_NAME_LEN])
 {
 	if (!*id || str_format(ret, LINK_NAME_LEN, POD_LINK_PREFIX "%s", id))
 		return ov_say(ov, -EINVAL, "endpoint id \"%s\" makes no name",
@@ -116,6 +117,7 @@ static int pod_make_link(struct overlay *ov, const struct want_pod *want,
 		.mtu = pod_mtu(ov, want),
 		.peer_mac = want->mac,
 		.netns = netns,
+		.peer_stays = netns < 0,
 	};
 	int err;
 
@@ -195,7 +197,8 @@ static int pod_put_map(struct overlay *ov, const struct want_pod *want,
 	return err ? ov_say(ov, err, "%s", ebpf_error(ov->bpf)) : 0;
 }
 
-/* From the made link to traffic; the caller undoes. */
+/* From the made link to traffic; the caller undoes. in NULL: what is inside
+ * is somebody else's. */
 static int pod_connect(struct overlay *ov, const struct want_pod *want,
 		       struct nl *in, const struct overlay_link *link)
 {
@@ -206,11 +209,26 @@ static int pod_connect(struct overlay *ov, const struct want_pod *want,
 	err = nl_link_up(ov->nl, link->ifindex);
 	if (err)
 		return ov_fail(ov, err, "cannot bring up the pod's link");
-	err = pod_configure(in, want, link->ifname);
+	err = in ? pod_configure(in, want, link->ifname) : 0;
 	if (err)
 		return ov_say(ov, err, "cannot configure %s in the pod: %s",
 			      link->ifname, nl_error(in));
 	return pod_put_map(ov, want, link);
+}
+
+/* Attached before and asked again: the caller has lost that one. */
+static void pod_lose(struct overlay *ov, const char *id)
+{
+	if (pod_find(ov, id))
+		overlay_pod_del(ov, id);
+}
+
+/* The caller's to undo by this when a link is made and no traffic flows. */
+static void pod_undo(struct overlay *ov, const char *id, uint32_t ifindex)
+{
+	if (ov->bpf)
+		ebpf_pod_del(ov->bpf, id);
+	nl_link_del(ov->nl, ifindex);
 }
 
 DEFINE_FREEP(struct nl, nl_free)
@@ -228,9 +246,7 @@ int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
 		return err;
 	if (netns_check(netns) || netns_is_own(netns))
 		return ov_say(ov, -EINVAL, "not a pod's network namespace");
-	/* Attached before and asked again: the caller has lost that one. */
-	if (pod_find(ov, want->id))
-		overlay_pod_del(ov, want->id);
+	pod_lose(ov, want->id);
 
 	err = nl_open_netns(netns, &in);
 	if (!err)
@@ -244,18 +260,39 @@ int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
 	if (err)
 		return err;
 	err = pod_connect(ov, want, in, &link);
-	if (err)
-		goto undo_link;
-
+	if (err) {
+		pod_undo(ov, want->id, link.ifindex);
+		return err;
+	}
 	pod_track(ov, want->id, name, link.ifindex);
 	*ret = link;
 	return 0;
+}
 
-undo_link:
-	if (ov->bpf)
-		ebpf_pod_del(ov->bpf, want->id);
-	nl_link_del(ov->nl, link.ifindex);
-	return err;
+int overlay_pod_offer(struct overlay *ov, const struct want_pod *want,
+		      struct overlay_link *ret)
+{
+	struct overlay_link link = { 0 };
+	char name[LINK_NAME_LEN];
+	int err = pod_link_name(ov, want->id, name);
+
+	if (err)
+		return err;
+	pod_lose(ov, want->id);
+	/* Of the length of the name that was just made. */
+	str_format(link.ifname, sizeof(link.ifname), POD_OFFER_PREFIX "%s",
+		   want->id);
+	err = pod_make_link(ov, want, -1, name, &link);
+	if (err)
+		return err;
+	err = pod_connect(ov, want, NULL, &link);
+	if (err) {
+		pod_undo(ov, want->id, link.ifindex);
+		return err;
+	}
+	pod_track(ov, want->id, name, link.ifindex);
+	*ret = link;
+	return 0;
 }
 
 static int pod_repair_link(struct overlay *ov, const struct want_pod *want,

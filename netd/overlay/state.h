@@ -18,6 +18,8 @@
 #define ALIAS_TUNNEL ALIAS_PREFIX "tunnel"
 #define ALIAS_POD ALIAS_PREFIX "pod "
 #define POD_LINK_PREFIX "nd"
+/* The pod's end, while it waits for an engine to move it. */
+#define POD_OFFER_PREFIX "np"
 
 struct ov_net {
 	uint32_t vni;
@@ -101,6 +103,7 @@ void ov_nets_free(struct overlay *ov);
 int net_put_nft(struct overlay *ov);
 
 /* pod.c */
+int pod_link_name(struct overlay *ov, const char *id, char ret[LINK_NAME_LEN]);
 int pod_see(struct overlay *ov, const struct ov_scan *scan);
 int pod_sweep(struct overlay *ov, const struct ov_scan *scan);
 void ov_pods_free(struct overlay *ov);

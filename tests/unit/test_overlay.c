@@ -7,7 +7,10 @@
 
 #include <arpa/inet.h>
 #include <ev.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "netd/ebpf.h"
@@ -547,6 +550,77 @@ static void test_pod_attach_second_net(void **state)
 	assert_false(shows("ip link", "ndcccc"));
 }
 
+/* A process that lives in the pod's namespace; ended by the caller. */
+static pid_t live_in_pod(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (setns(pod_ns, CLONE_NEWNET))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static bool child_is_in_pod(pid_t pid)
+{
+	char a[64], path[64];
+	struct stat theirs, pods;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	snprintf(a, sizeof(a), "/proc/self/fd/%d", pod_ns);
+	return !stat(path, &theirs) && !stat(a, &pods) &&
+	       theirs.st_ino == pods.st_ino;
+}
+
+static void test_pod_offer(void **state)
+{
+	struct want_pod want = pod_want();
+	struct overlay_link link, moved = { 0 };
+	struct nl_link l;
+	char line[128];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(overlay_pod_offer(ov, &want, &link), 0);
+	assert_string_equal(link.ifname, "np0123456789ab");
+	assert_int_equal(nl_link_get(nl, link.ifname, &l), 0);
+	assert_memory_equal(&l.mac, &want.mac, sizeof(l.mac));
+	assert_int_equal(l.mtu, 1450);
+	assert_false(l.is_up);
+	assert_string_equal(bpf.pods, want.id);
+	assert_int_equal(bpf.cookie, 0);
+	assert_int_equal(overlay_pod_moved(ov, want.id, NULL, &moved), -EAGAIN);
+
+	pid = live_in_pod();
+	while (!child_is_in_pod(pid))
+		usleep(1000);
+	snprintf(line, sizeof(line), "ip link set %s netns %d", link.ifname,
+		 (int)pid);
+	must(line);
+	/* Moved, and not brought up yet: the engine is at work. */
+	assert_int_equal(overlay_pod_moved(ov, want.id, NULL, &moved), -EAGAIN);
+	assert_true(pod_shows("ip link set np0123456789ab name eth3 && "
+			      "ip link set eth3 up && ip link",
+			      "eth3"));
+	/* By a process, and by a path; a wrong path does not mislead. */
+	assert_int_equal(overlay_pod_moved(ov, want.id, "/dev/null", &moved),
+			 0);
+	assert_string_equal(moved.ifname, "eth3");
+	assert_int_equal(moved.ifindex, link.ifindex);
+	assert_true(moved.cookie != 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(overlay_pod_moved(ov, want.id, NULL, &moved), -EAGAIN);
+	snprintf(line, sizeof(line), "/proc/%d/fd/%d", (int)getpid(), pod_ns);
+	assert_int_equal(overlay_pod_moved(ov, want.id, line, &moved), 0);
+
+	assert_int_equal(overlay_pod_del(ov, want.id), 0);
+	assert_int_equal(overlay_pod_moved(ov, want.id, NULL, &moved), -ENODEV);
+	assert_false(pod_shows("ip link", "eth3"));
+}
+
 /* A failure at each step leaves neither link, program nor map entry. */
 static void test_pod_attach_undo(void **state)
 {
@@ -922,6 +996,7 @@ int main(void)
 		T(test_net_outside_pools),
 		T(test_pod_attach),
 		T(test_pod_attach_second_net),
+		T(test_pod_offer),
 		T(test_pod_attach_undo),
 		T(test_pod_attach_bad),
 		T(test_pod_attach_again),
