@@ -139,6 +139,7 @@ static int open_tables(struct ebpf *bpf)
 		{ bpf->skel->maps.guards, TABLE_GUARDS },
 		{ bpf->skel->maps.frontends, TABLE_FRONTENDS },
 		{ bpf->skel->maps.sockets, TABLE_SOCKETS },
+		{ bpf->skel->maps.resolvers, TABLE_RESOLVERS },
 	};
 
 	_Static_assert(ARRAY_LEN(maps) == TABLE_MAX, "a map per table");

@@ -29,6 +29,7 @@ enum ebpf_table {
 	TABLE_GUARDS,
 	TABLE_FRONTENDS,
 	TABLE_SOCKETS,
+	TABLE_RESOLVERS,
 	TABLE_MAX
 };
 
@@ -53,6 +54,8 @@ struct ebpf {
 	struct pod *pods;
 	struct uplink *uplinks;
 	uint64_t host_cookie;
+	struct ip_addr resolvers[EBPF_RESOLVERS_MAX];
+	size_t resolvers_len;
 
 	/* Raised by ebpf_audit_begin(): what carries less was not put. */
 	uint32_t epoch;

@@ -104,6 +104,14 @@ struct {
 } sockets SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_RESOLVERS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_resolver_key);
+	__type(value, struct abi_addr);
+} resolvers SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, ABI_PEERS_MAX);
 	__type(key, struct abi_peer_key);

@@ -14,6 +14,8 @@ struct pod {
 	struct ip_addr addr;
 	uint32_t ifindex;
 	uint64_t cookie;
+	bool asks_host;
+	struct ip_addr gateway;
 	uint32_t epoch;
 };
 
@@ -72,6 +74,76 @@ static int sockets_erase(struct ebpf *bpf, const struct pod *gone)
 	return err;
 }
 
+static int resolver_put(struct ebpf *bpf, const struct ip_addr *resolver,
+			uint64_t cookie, const struct ip_addr *gateway)
+{
+	struct abi_resolver_key key = { cookie, abi_addr(resolver) };
+	struct abi_addr value = abi_addr(gateway);
+
+	return ebpf_table_put(bpf, TABLE_RESOLVERS, &key, &value);
+}
+
+static int resolver_del(struct ebpf *bpf, const struct ip_addr *resolver,
+			uint64_t cookie)
+{
+	struct abi_resolver_key key = { cookie, abi_addr(resolver) };
+
+	return ebpf_table_del(bpf, TABLE_RESOLVERS, &key);
+}
+
+static bool asks(const struct pod *pod)
+{
+	return pod && pod->asks_host && pod->cookie;
+}
+
+static int resolvers_erase(struct ebpf *bpf, const struct pod *had,
+			   const struct pod *have)
+{
+	int err = 0;
+
+	if (!asks(had) || (asks(have) && have->cookie == had->cookie))
+		return 0;
+	for (size_t i = 0; !err && i < bpf->resolvers_len; i++)
+		err = resolver_del(bpf, &bpf->resolvers[i], had->cookie);
+	return err;
+}
+
+static int resolvers_write(struct ebpf *bpf, const struct pod *pod)
+{
+	int err = 0;
+
+	for (size_t i = 0; asks(pod) && !err && i < bpf->resolvers_len; i++)
+		err = resolver_put(bpf, &bpf->resolvers[i], pod->cookie,
+				   &pod->gateway);
+	return err;
+}
+
+int ebpf_resolvers_put(struct ebpf *bpf, const struct ip_addr *addrs,
+		       size_t len)
+{
+	struct pod *pod, *next;
+	int err = 0;
+
+	len = MIN(len, EBPF_RESOLVERS_MAX);
+	if (len == bpf->resolvers_len &&
+	    !memcmp(addrs, bpf->resolvers, len * sizeof(*addrs)))
+		return 0;
+	ebpf_begin();
+	HASH_ITER (hh, bpf->pods, pod, next) {
+		int rc = resolvers_erase(bpf, pod, NULL);
+
+		err = err ? err : rc;
+	}
+	memcpy(bpf->resolvers, addrs, len * sizeof(*addrs));
+	bpf->resolvers_len = len;
+	HASH_ITER (hh, bpf->pods, pod, next) {
+		int rc = resolvers_write(bpf, pod);
+
+		err = err ? err : rc;
+	}
+	return err;
+}
+
 int ebpf_pod_attach(struct ebpf *bpf, const char *id, uint32_t ifindex)
 {
 	ebpf_begin();
@@ -117,6 +189,8 @@ static int pod_erase(struct ebpf *bpf, const struct pod *had,
 		err = ebpf_table_del(bpf, TABLE_ENDPOINTS, &key);
 	if (!err && (!have || had->ifindex != have->ifindex))
 		err = ebpf_table_del(bpf, TABLE_PODS, &had->ifindex);
+	if (!err)
+		err = resolvers_erase(bpf, had, have);
 	return err ? err : sockets_erase(bpf, had);
 }
 
@@ -143,7 +217,12 @@ int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
 	pod->addr = want->addr;
 	pod->ifindex = ifindex;
 	pod->cookie = cookie;
+	pod->asks_host = want->asks_host;
+	pod->gateway = want->gateway;
 	pod->epoch = bpf->epoch;
+	err = resolvers_write(bpf, pod);
+	if (err)
+		return err;
 	return had.ifindex ? pod_erase(bpf, &had, pod) : 0;
 }
 

@@ -76,20 +76,45 @@ sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound)
 	return (role & ABI_SOCKET_HOST) ? sock_published(dst, bound) : NULL;
 }
 
+/*
+ * An engine's own resolver stands in front of ours in its containers, and
+ * asks the host's from inside the container's namespace: our names would not
+ * be known there. The gateway answers both ours and, forwarding, the others.
+ */
+static __always_inline enum sock_verdict
+sock_ask_gateway(struct abi_peer_key *key, struct sock_dst *dst, __u64 netns)
+{
+	struct abi_resolver_key ask = { .cookie = netns, .addr = dst->addr };
+	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
+	struct abi_addr *gateway;
+
+	if (dst->port != bpf_htons(53))
+		return SOCK_AS_IS;
+	gateway = bpf_map_lookup_elem(&resolvers, &ask);
+	if (!gateway)
+		return SOCK_AS_IS;
+	dst->addr = *gateway;
+	key->addr = *gateway;
+	key->port = dst->port;
+	bpf_map_update_elem(&peers, key, &was, BPF_ANY);
+	return SOCK_TRANSLATED;
+}
+
 /* Changes dst to a backend, and keeps what it was for sock_restore(). */
 static __always_inline enum sock_verdict
 sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	__u64 netns = bpf_get_netns_cookie(ctx);
 	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
 	struct abi_peer_key key = { .cookie = cookie };
 	struct abi_frontend *fe;
 	struct abi_backend *b;
 	__u32 hash, id;
 
-	fe = sock_frontend(dst, bpf_get_netns_cookie(ctx), bound);
+	fe = sock_frontend(dst, netns, bound);
 	if (!fe)
-		return SOCK_AS_IS;
+		return sock_ask_gateway(&key, dst, netns);
 	/* One UDP socket stays with one backend, whatever it sends. */
 	hash = dst->proto == IPPROTO_TCP
 		       ? bpf_get_prandom_u32()

@@ -27,6 +27,7 @@
 #define ABI_FLOWS_MAX 262144
 #define ABI_SOCKETS_MAX 65536
 #define ABI_PEERS_MAX 65536
+#define ABI_RESOLVERS_MAX 65536
 
 /*
  * The arena of slots: elements of 64 bytes, since an array's element takes a
@@ -226,6 +227,15 @@ struct abi_socket_key {
 	__u32 pad;
 };
 
+/*
+ * A resolver of the host, as a pod's sockets may ask it: the value is the
+ * gateway that answers in its place.
+ */
+struct abi_resolver_key {
+	__u64 cookie;
+	struct abi_addr addr;
+};
+
 /* What a socket believes it talks to, for getpeername() and recvmsg(). */
 struct abi_peer_key {
 	__u64 cookie;
@@ -297,6 +307,7 @@ _Static_assert(sizeof(struct abi_backend) == 48, "abi_backend");
 _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
 _Static_assert(sizeof(struct abi_flow) == 48, "abi_flow");
 _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
+_Static_assert(sizeof(struct abi_resolver_key) == 24, "abi_resolver_key");
 _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
 _Static_assert(sizeof(struct abi_peer) == 20, "abi_peer");
 _Static_assert(sizeof(struct abi_config) == 28, "abi_config");

@@ -83,6 +83,14 @@ int ebpf_pod_del(struct ebpf *bpf, const char *id);
 /* The network namespace whose sockets count as this host's. */
 int ebpf_host_put(struct ebpf *bpf, uint64_t cookie);
 
+/*
+ * The resolvers that this host asks: queries to them from pods that want it
+ * (asks_host) go to the pod's gateway instead. The same list costs nothing.
+ */
+#define EBPF_RESOLVERS_MAX 8
+int ebpf_resolvers_put(struct ebpf *bpf, const struct ip_addr *addrs,
+		       size_t len);
+
 /* from_uplink on an interface of the host; one without Ethernet has none. */
 int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex);
 int ebpf_uplink_del(struct ebpf *bpf, const char *name);

@@ -257,6 +257,82 @@ static void test_connect_unknown(void **state)
 	close(fd);
 }
 
+static void put_a(bool asks_host)
+{
+	struct want_pod want = world_want_pod("a", BLUE, "10.1.0.10", MAC_A);
+
+	want.asks_host = asks_host;
+	OK(ebpf_pod_put(w->bpf, &want, if_nametoindex("a"), ns_cookie("a")));
+}
+
+static void set_resolvers(const char *first, const char *second)
+{
+	struct ip_addr addrs[2];
+
+	assert_int_equal(ip_parse(first, &addrs[0]), 0);
+	assert_int_equal(ip_parse(second, &addrs[1]), 0);
+	OK(ebpf_resolvers_put(w->bpf, addrs, 2));
+}
+
+/* Does a query of this namespace to the address reach the gateway? */
+static bool asks_gateway(const char *ns, const char *source, const char *addr,
+			 uint16_t port)
+{
+	int server = sock(NULL, SOCK_DGRAM, "10.1.0.1", port);
+	int fd = sock(ns, SOCK_DGRAM, source, 7010);
+	bool there;
+
+	sock_send(fd, addr, port, "q");
+	there = sock_ready(server, QUIET_MS);
+	if (there) {
+		sock_expect(server, "q", source, 7010);
+		sock_send(server, source, 7010, "r");
+		sock_expect(fd, "r", addr, port);
+	}
+	close(fd);
+	close(server);
+	return there;
+}
+
+/* Queries to the host's resolvers, of the pods that want it, and no others. */
+static void test_resolvers(void **state)
+{
+	static const struct {
+		const char *ns, *source, *addr;
+		uint16_t port;
+		bool there;
+	} rows[] = {
+		{ "a", "10.1.0.10", "192.0.2.2", 53, true },
+		{ "a", "10.1.0.10", "8.8.8.8", 53, true },
+		{ "a", "10.1.0.10", "8.8.4.4", 53, false },
+		{ "a", "10.1.0.10", "192.0.2.2", 54, false },
+		{ "b", "10.1.0.11", "192.0.2.2", 53, false },
+	};
+	int listener, fd;
+
+	(void)state;
+	put_a(true);
+	set_resolvers("192.0.2.2", "8.8.8.8");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(asks_gateway(rows[i].ns, rows[i].source,
+					      rows[i].addr, rows[i].port),
+				 rows[i].there);
+	listener = sock(NULL, SOCK_STREAM, "10.1.0.1", 53);
+	fd = sock("a", SOCK_STREAM, "10.1.0.10", 0);
+	assert_int_equal(connect_to(fd, "8.8.8.8", 53), 0);
+	assert_peer(fd, "8.8.8.8", 53);
+	assert_true(kernel_peer_is("a", "10.1.0.1", 53));
+	close(fd);
+	close(listener);
+
+	/* The host asks others now; then the pod wants it no more. */
+	set_resolvers("8.8.4.4", "192.0.2.2");
+	assert_false(asks_gateway("a", "10.1.0.10", "8.8.8.8", 53));
+	assert_true(asks_gateway("a", "10.1.0.10", "8.8.4.4", 53));
+	put_a(false);
+	assert_false(asks_gateway("a", "10.1.0.10", "8.8.4.4", 53));
+}
+
 /* Once the endpoint is gone its namespace is not translated any more. */
 static void test_pod_del(void **state)
 {
@@ -303,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_connect_bound),
 		cmocka_unit_test(test_connect_pod_loopback),
 		cmocka_unit_test(test_connect_unknown),
+		cmocka_unit_test(test_resolvers),
 		cmocka_unit_test(test_pod_del),
 	};
 
