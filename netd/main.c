@@ -21,6 +21,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
+#include "event.h"
 #include "http.h"
 #include "json.h"
 #include "model.h"
@@ -516,6 +517,7 @@ static int run(struct netd *d)
 {
 	int err;
 
+	event_self(d->cfg.node_name);
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_signal_init(&d->term, stop_cb, SIGTERM);
 	ev_signal_init(&d->interrupt, stop_cb, SIGINT);

@@ -48,6 +48,27 @@ static void mark(const struct change *c, enum mark_kind kind, const char *net,
 		c->marks->mark(c->marks->arg, kind, net, name);
 }
 
+static void tell(const struct model_marks *marks, enum event_id id,
+		 const char *name, const char *net, const char *node,
+		 const char *message)
+{
+	if (marks && marks->told)
+		marks->told(marks->arg, id, name, net, node, message);
+}
+
+/* What became of an object: `first` of created, updated, removed. */
+static void tell_change(const struct change *c, enum event_id first,
+			const char *name, const char *net, const json_t *old,
+			const json_t *next)
+{
+	if (!old && next)
+		tell(c->marks, first, name, net, NULL, "");
+	else if (old && !next)
+		tell(c->marks, first + 2, name, net, NULL, "");
+	else if (old && !json_equal(old, next))
+		tell(c->marks, first + 1, name, net, NULL, "");
+}
+
 /* Finds by string key; the two lookups every table needs. */
 #define FIND(head, name)                                                       \
 	({                                                                     \
@@ -183,6 +204,8 @@ static int apply_net(struct change *c)
 		return -EINVAL;
 	net = net_shell(c->m, name);
 	moved = !next || !net->rev || net_moved(net, next);
+	tell_change(c, EVENT_NETWORK_CREATED, name, name, net->doc,
+		    next ? next->doc : NULL);
 	net_clear(net);
 	if (next) {
 		net->vni = next->vni;
@@ -241,6 +264,9 @@ static void node_put(struct change *c, const char *name, struct node *next)
 	struct node *node = node_shell(c->m, name);
 	bool moved = !next || !ip_eq(&node->vtep, &next->vtep);
 
+	if (!next != !node->rev)
+		tell(c->marks, next ? EVENT_NODE_JOINED : EVENT_NODE_LEFT, name,
+		     NULL, name, "");
 	free(node->routes);
 	node->routes = NULL;
 	node->routes_len = node->addrs_len = 0;
@@ -292,8 +318,12 @@ static int apply_alive(struct change *c)
 	node->alive_rev = c->doc ? c->rev : 0;
 	node->alive_incarnation = 0;
 	json_get_u64(c->doc, "incarnation", &node->alive_incarnation);
-	if (was_up != (node->alive_rev != 0))
+	if (was_up != (node->alive_rev != 0)) {
 		mark_all_services(c);
+		tell(c->marks, c->doc ? EVENT_NODE_UP : EVENT_NODE_DOWN,
+		     node->name, NULL, node->name,
+		     c->doc ? "" : "its lease is lost");
+	}
 	mark(c, MARK_NODE, "", node->name);
 	node_sweep(c->m, node);
 	return 0;
@@ -365,6 +395,8 @@ static int apply_service(struct change *c)
 		return -EINVAL;
 	net = net_shell(c->m, c->key.word[0]);
 	s = FIND(net->services, name);
+	tell_change(c, EVENT_SERVICE_CREATED, name, net->name,
+		    s ? s->doc : NULL, next ? next->doc : NULL);
 	if (s) {
 		HASH_DEL(net->services, s);
 		service_free(s);
@@ -418,6 +450,59 @@ static void mark_differences(const struct model_marks *marks, const char *net,
 	}
 }
 
+static bool has_backend(json_t *list, const char *id)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *other =
+			json_string_value(json_object_get(item, "id"));
+
+		if (other && str_eq(other, id))
+			return true;
+	}
+	return false;
+}
+
+/* Backends that are in one list of a service and not in the other. */
+static void tell_backends(const struct model_marks *marks, enum event_id event,
+			  const struct net *net, const char *node,
+			  const char *service, json_t *list, json_t *other)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *id = json_string_value(json_object_get(item, "id"));
+		const char *ip = json_string_value(json_object_get(item, "ip"));
+		char key[NAME_LEN + ENDPOINT_ID_LEN], text[POD_NAME_LEN + 64];
+		const struct endpoint *ep;
+
+		if (!id || !ip || has_backend(other, id) ||
+		    str_format(key, sizeof(key), "%s/%s", node, id))
+			continue;
+		ep = FIND(net->endpoints, key);
+		snprintf(text, sizeof(text), "%s%s%.48s", ep ? ep->pod : "",
+			 ep ? " " : "", ip);
+		tell(marks, event, service, net->name, node, text);
+	}
+}
+
+static void tell_ups(const struct model_marks *marks, const struct net *net,
+		     const char *node, json_t *old, json_t *next)
+{
+	const char *name;
+	json_t *list;
+
+	json_object_foreach (old, name, list)
+		tell_backends(marks, EVENT_BACKEND_LEFT, net, node, name, list,
+			      json_object_get(next, name));
+	json_object_foreach (next, name, list)
+		tell_backends(marks, EVENT_BACKEND_JOINED, net, node, name,
+			      list, json_object_get(old, name));
+}
+
 void net_up_put(struct net *net, const char *node, json_t *services,
 		json_t *held, int64_t rev, const struct model_marks *marks)
 {
@@ -428,8 +513,10 @@ void net_up_put(struct net *net, const char *node, json_t *services,
 		str_copy(up->node, sizeof(up->node), node);
 		HASH_ADD_STR(net->ups, node, up);
 	}
-	if (marks)
+	if (marks) {
 		mark_differences(marks, net->name, up->services, services);
+		tell_ups(marks, net, node, up->services, services);
+	}
 	json_decref(up->services);
 	json_decref(up->held);
 	up->services = services;
@@ -456,9 +543,11 @@ static int apply_up(struct change *c)
 	}
 	up = FIND(net->ups, node);
 	if (up) {
-		if (c->marks)
+		if (c->marks) {
 			mark_differences(c->marks, net->name, up->services,
 					 NULL);
+			tell_ups(c->marks, net, node, up->services, NULL);
+		}
 		HASH_DEL(net->ups, up);
 		up_free(up);
 	}
@@ -560,10 +649,40 @@ static void each_name(struct net *net, struct endpoint *ep,
 	}
 }
 
+static void endpoint_drop(struct net *net, struct endpoint *ep,
+			  const struct model_marks *marks)
+{
+	each_name(net, ep, marks, name_remove);
+	HASH_DEL(net->endpoints, ep);
+	endpoint_free(ep);
+}
+
+static void tell_endpoint(const struct model_marks *marks, enum event_id event,
+			  const struct net *net, const struct endpoint *ep)
+{
+	char ip[IP_STRLEN];
+
+	tell(marks, event, ep->pod, net->name, ep->node, ip_str(&ep->addr, ip));
+}
+
+static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
+{
+	return str_eq(a->pod, b->pod) && ip_eq(&a->addr, &b->addr) &&
+	       json_equal(a->labels, b->labels) &&
+	       (a->aliases == b->aliases || json_equal(a->aliases, b->aliases));
+}
+
 struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
 				  const struct model_marks *marks)
 {
-	net_endpoint_del(net, ep->key, marks);
+	struct endpoint *old = FIND(net->endpoints, ep->key);
+
+	if (!old)
+		tell_endpoint(marks, EVENT_POD_ATTACHED, net, ep);
+	else if (!endpoint_eq(old, ep))
+		tell_endpoint(marks, EVENT_POD_UPDATED, net, ep);
+	if (old)
+		endpoint_drop(net, old, marks);
 	HASH_ADD_STR(net->endpoints, key, ep);
 	each_name(net, ep, marks, name_add);
 	return ep;
@@ -576,9 +695,8 @@ void net_endpoint_del(struct net *net, const char *key,
 
 	if (!ep)
 		return;
-	each_name(net, ep, marks, name_remove);
-	HASH_DEL(net->endpoints, ep);
-	endpoint_free(ep);
+	tell_endpoint(marks, EVENT_POD_DETACHED, net, ep);
+	endpoint_drop(net, ep, marks);
 }
 
 static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "event.h"
 #include "netd/want.h"
 #include "refusal.h"
 
@@ -204,6 +205,10 @@ struct model_marks {
 	/* net is "" for nodes, name is "" for networks. */
 	void (*mark)(void *arg, enum mark_kind kind, const char *net,
 		     const char *name);
+	/* What an operator would call it; may be NULL. net and node are NULL
+	 * where there is none. */
+	void (*told)(void *arg, enum event_id id, const char *name,
+		     const char *net, const char *node, const char *message);
 };
 
 struct model *model_new(const char *self);

@@ -372,6 +372,7 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 		show(rc, pod, &pod->nets[i]);
 	return 0;
 undo:
+	event_tell(EVENT_POD_FAILED, pod->name, NULL, NULL, "%s", r->message);
 	remove_pod(rc, pod);
 	return err;
 }

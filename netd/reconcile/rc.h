@@ -68,6 +68,9 @@ struct reconcile {
 	void (*on_ready)(void *arg);
 	void *on_ready_arg;
 
+	/* The store's state that was last told as an event. */
+	enum store_state store_told;
+
 	/* What the store holds of ours, and the commit under way. */
 	struct own_key *stored;
 	struct store_call *publishing;

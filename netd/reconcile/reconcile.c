@@ -31,9 +31,38 @@ static void mark_cb(void *arg, enum mark_kind kind, const char *net,
 	rc_mark(arg, kind, net, name);
 }
 
+/* What is read at the start has not just happened. */
+static void told_cb(void *arg, enum event_id id, const char *name,
+		    const char *net, const char *node, const char *message)
+{
+	const struct reconcile *rc = arg;
+
+	if (rc->is_ready)
+		event_tell(id, name, net, node ? node : "", "%s", message);
+}
+
 struct model_marks rc_marks(struct reconcile *rc)
 {
-	return (struct model_marks){ .arg = rc, .mark = mark_cb };
+	return (struct model_marks){ .arg = rc,
+				     .mark = mark_cb,
+				     .told = told_cb };
+}
+
+/* The store's state, when it is another than it was. */
+static void tell_store(struct reconcile *rc)
+{
+	static const enum event_id ids[] = {
+		[STORE_STARTING] = EVENT_ID_MAX,
+		[STORE_UP] = EVENT_STORE_UP,
+		[STORE_MIRROR] = EVENT_STORE_MIRROR,
+		[STORE_FOREIGN] = EVENT_STORE_FOREIGN,
+	};
+	struct store_status st = store_status(rc->store);
+
+	if (rc->store_told == st.state || st.state == STORE_STARTING)
+		return;
+	rc->store_told = st.state;
+	event_tell(ids[st.state], st.where, NULL, NULL, "%s", st.error);
 }
 
 static void work_soon(struct reconcile *rc)
@@ -315,6 +344,7 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	check_mirror(rc);
+	tell_store(rc);
 	if (!rc->is_ready)
 		return;
 	if (!rc->is_started)
@@ -376,6 +406,7 @@ static void store_changed(void *arg, const struct store_kv *kv, size_t len)
 
 static void store_synced(void *arg)
 {
+	tell_store(arg);
 	reconcile_audit(arg);
 }
 

@@ -218,11 +218,109 @@ static void test_marks(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct seen seen = { 0 };
-		struct model_marks marks = { &seen, note };
+		struct model_marks marks = { .arg = &seen, .mark = note };
 
 		model_apply(m, rows[i].key, rows[i].value, 100 + (int64_t)i,
 			    &marks);
 		assert_true(has(&seen, rows[i].kind, rows[i].what));
+	}
+	model_free(m);
+}
+
+static void ignore(void *arg, enum mark_kind kind, const char *net,
+		   const char *name)
+{
+	(void)arg, (void)kind, (void)net, (void)name;
+}
+
+static void told(void *arg, enum event_id id, const char *name, const char *net,
+		 const char *node, const char *message)
+{
+	struct seen *seen = arg;
+
+	assert_true(seen->len < 64);
+	snprintf(seen->text[seen->len++], 80, "%s %s %s net=%s node=%s %s",
+		 event_words[id].kind, event_words[id].action, name,
+		 net ? net : "", node ? node : "", message);
+}
+
+/* One change, and the events that it is; NULL: none. */
+static void test_told(void **state)
+{
+	static const struct {
+		const char *key, *value, *told[3];
+	} rows[] = {
+		{ "n/blue/s/up/n2",
+		  "{\"services\":{\"web\":[]}}",
+		  { "backend left web net=blue node=n2 Web-2 10.5.0.16" } },
+		{ "n/blue/s/up/n2",
+		  "{\"services\":{\"web\":[{\"id\":\"aa\",\"ip\":"
+		  "\"10.5.0.16\"}]}}",
+		  { "backend joined web net=blue node=n2 Web-2 10.5.0.16" } },
+		{ "n/blue/s/up/n3",
+		  NULL,
+		  { "backend left web net=blue node=n3 web-3 10.5.0.15" } },
+		{ "n/blue/e/pods/n3/bb",
+		  "{\"pod\":\"web-3\",\"ip\":\"10.5.0.15\",\"labels\":{},"
+		  "\"aliases\":[\"cache\"]}",
+		  { NULL } },
+		{ "n/blue/e/pods/n3/bb",
+		  "{\"pod\":\"web-3\",\"ip\":\"10.5.0.15\",\"labels\":{},"
+		  "\"aliases\":[]}",
+		  { "pod updated web-3 net=blue node=n3 10.5.0.15" } },
+		{ "n/blue/e/pods/n3/bb",
+		  NULL,
+		  { "pod detached web-3 net=blue node=n3 10.5.0.15" } },
+		{ "n/blue/e/pods/n3/cc",
+		  "{\"pod\":\"x\",\"ip\":\"10.5.0.15\"}",
+		  { "pod attached x net=blue node=n3 10.5.0.15" } },
+		{ "n/blue/s/services/db",
+		  "{\"mode\":\"dnsrr\",\"selector\":{}}",
+		  { "service created db net=blue node= " } },
+		{ "n/blue/s/services/db",
+		  "{\"mode\":\"dnsrr\",\"selector\":{}}",
+		  { NULL } },
+		{ "n/blue/s/services/db",
+		  "{\"mode\":\"dnsrr\",\"selector\":{\"a\":\"b\"}}",
+		  { "service updated db net=blue node= " } },
+		{ "n/blue/s/services/db",
+		  NULL,
+		  { "service removed db net=blue node= " } },
+		{ "n/blue/s/services/db", NULL, { NULL } },
+		{ "c/alive/n3",
+		  NULL,
+		  { "node down n3 net= node=n3 its lease "
+		    "is lost" } },
+		{ "c/alive/n3", NULL, { NULL } },
+		{ "c/alive/n3",
+		  "{\"incarnation\":4}",
+		  { "node up n3 net= node=n3 " } },
+		{ "c/nodes/n3", NULL, { "node left n3 net= node=n3 " } },
+		{ "c/nets/red",
+		  "{\"vni\":4097,\"subnets\":[\"10.6.0.0/24\"],"
+		  "\"vips\":[\"10.80.4.0/22\"],\"labels\":{}}",
+		  { "network created red net=red node= " } },
+		{ "c/nets/red",
+		  NULL,
+		  { "network removed red net=red node= " } },
+	};
+	struct model *m = make();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct seen seen = { 0 };
+		struct model_marks marks = { .arg = &seen,
+					     .mark = ignore,
+					     .told = told };
+		size_t n = 0;
+
+		model_apply(m, rows[i].key, rows[i].value, 100 + (int64_t)i,
+			    &marks);
+		for (; rows[i].told[n]; n++)
+			assert_string_equal(seen.text[n], rows[i].told[n]);
+		if (seen.len != n)
+			fail_msg("%s: %zu events, %s", rows[i].key, seen.len,
+				 seen.text[0]);
 	}
 	model_free(m);
 }
@@ -269,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_backends_follow_leases),
 		cmocka_unit_test(test_pod_names),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_garbage_is_skipped),
 	};
 
