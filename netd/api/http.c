@@ -35,6 +35,9 @@
 /* Connections accepted in one turn of the loop. */
 #define ACCEPT_BURST 32
 
+/* What a stream is asked for at a time. */
+#define HTTP_STREAM_BLOCK (16 * 1024)
+
 #define MHD_NEVER ((MHD_UNSIGNED_LONG_LONG)-1)
 
 struct http {
@@ -49,6 +52,8 @@ struct http {
 	ev_io mhd_io;
 	ev_timer mhd_timer;
 	unsigned int connections;
+	unsigned int streams;
+	bool closing;
 	/* A connection was resumed since the library last ran. */
 	bool resumed;
 	struct request *waiting;
@@ -78,6 +83,8 @@ struct request {
 	char allow[48];
 	http_gone_fn *gone_fn;
 	void *gone_arg;
+	/* Of a stream; gone_arg is its argument too. */
+	http_fill_fn *fill;
 	ev_io gone_io;
 	ev_timer gone_timer;
 	struct request *prev, *next;
@@ -276,6 +283,54 @@ static void reply_refusal(struct request *r)
 		r->status = why->status;
 }
 
+/* ---- replies that go on ---- */
+
+static ssize_t on_fill(void *arg, uint64_t pos, char *buf, size_t size)
+{
+	struct request *r = arg;
+	ssize_t n;
+
+	(void)pos;
+	if (r->gone || r->peer->http->closing)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	n = r->fill(r->gone_arg, buf, size);
+	if (n < 0)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (!n)
+		request_suspend(r);
+	return n;
+}
+
+int http_stream(struct http_request *req, const char *type, http_fill_fn *fill,
+		http_gone_fn *gone, void *arg)
+{
+	struct request *r = request_of(req);
+	struct http *http = r->peer->http;
+
+	if (http->streams == HTTP_STREAMS_MAX)
+		return -EBUSY;
+	http->streams++;
+	/* One that does not read for a while is slow, not dead. */
+	MHD_set_connection_option(r->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  0U);
+	r->fill = fill;
+	http_on_gone(req, gone, arg);
+	r->status = 200;
+	r->response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, on_fill, r, NULL);
+	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE,
+				type);
+	return 0;
+}
+
+void http_stream_more(struct http_request *req)
+{
+	struct request *r = request_of(req);
+
+	if (r->suspended)
+		request_resume(r);
+}
+
 /* ---- requests ---- */
 
 static enum MHD_Result request_queue(struct request *r)
@@ -409,6 +464,11 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 	(void)arg, (void)connection, (void)code;
 	if (!r)
 		return;
+	/* A stream may end while nobody waits for it. */
+	if (r->gone_fn)
+		r->gone_fn(r->gone_arg);
+	if (r->fill)
+		r->peer->http->streams--;
 	ev_timer_again(r->peer->http->loop, &r->peer->silence);
 	if (r->response)
 		MHD_destroy_response(r->response);
@@ -665,6 +725,7 @@ void http_close(struct http *http)
 			fn(r->gone_arg);
 	}
 	/* Connections still suspended when the library stops are a panic. */
+	http->closing = true;
 	MHD_run(http->mhd);
 	ev_io_stop(http->loop, &http->mhd_io);
 	ev_timer_stop(http->loop, &http->mhd_timer);

@@ -114,3 +114,19 @@ void http_reply(struct http_request *req, int status, json_t *body);
 /* Texts may be NULL. */
 void http_reply_error(struct http_request *req, enum api_error error,
 		      const char *field, const char *message, const char *hint);
+
+/*
+ * A reply that goes on for as long as its client listens. fill() writes what
+ * there is, up to size bytes, and returns how much; 0: nothing for now, until
+ * http_stream_more(), or HTTP_STREAM_END. It must not call anything of http.
+ * A client that reads slowly is asked for less often, never waited for. gone()
+ * runs once at the end, whoever ended it; the request is then over. More than
+ * HTTP_STREAMS_MAX at a time: -EBUSY, and the request is still to be answered.
+ */
+#define HTTP_STREAMS_MAX 64
+#define HTTP_STREAM_END (-1)
+
+typedef ssize_t http_fill_fn(void *arg, char *buf, size_t size);
+int http_stream(struct http_request *req, const char *type, http_fill_fn *fill,
+		http_gone_fn *gone, void *arg);
+void http_stream_more(struct http_request *req);
