@@ -34,6 +34,7 @@ enum api_op {
 	API_NODE_LIST,
 	API_STATUS,
 	API_DROPS,
+	API_EVENTS,
 	API_VERSION,
 	API_OP_MAX
 };

@@ -16,6 +16,8 @@ enum ops_next {
 	OPS_COMMIT,
 	/* Commit call->txn, then run the handler again. */
 	OPS_AGAIN,
+	/* The handler answers call->req itself, and goes on doing so. */
+	OPS_TAKEN,
 };
 
 struct call {
@@ -48,8 +50,10 @@ ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
 ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_update, op_service_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
+ops_fn op_events;
 
 const struct ops_config *call_config(const struct call *call);
+struct events *call_events(const struct call *call);
 
 /* Arguments; NULL or false where they are not given. */
 const char *call_str(const struct call *call, const char *name);

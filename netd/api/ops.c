@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "call.h"
+#include "events.h"
 #include "ipam.h"
 #include "netd/log.h"
 #include "netd/util.h"
@@ -17,6 +18,7 @@
 
 struct ops {
 	struct ops_config cfg;
+	struct events *events;
 	struct ev_timer defaults;
 	/* What exists from the start does, or was refused: ask away. */
 	bool is_open;
@@ -42,6 +44,7 @@ static ops_fn *const handlers[] = {
 	[API_NODE_LIST] = op_node_list,
 	[API_STATUS] = op_status,
 	[API_DROPS] = op_drops,
+	[API_EVENTS] = op_events,
 	[API_VERSION] = op_version,
 };
 _Static_assert(ARRAY_LEN(handlers) == API_OP_MAX, "a handler per operation");
@@ -51,12 +54,18 @@ void ops_free(struct ops *ops)
 	if (!ops)
 		return;
 	ev_timer_stop(ops->cfg.loop, &ops->defaults);
+	events_free(ops->events);
 	free(ops);
 }
 
 const struct ops_config *call_config(const struct call *call)
 {
 	return &call->ops->cfg;
+}
+
+struct events *call_events(const struct call *call)
+{
+	return call->ops->events;
 }
 
 static void call_free(struct call *call)
@@ -146,6 +155,10 @@ static void run(struct call *call)
 	call->txn = store_txn_new();
 	next = handlers[call->op](call);
 	call->again = next == OPS_AGAIN;
+	if (next == OPS_TAKEN) {
+		call_free(call);
+		return;
+	}
 	if (next == OPS_REFUSE || next == OPS_REPLY) {
 		if (next == OPS_REFUSE && call->refusal.code == API_OK)
 			refuse(&call->refusal, API_INTERNAL, NULL,
@@ -183,7 +196,8 @@ void ops_handle(void *arg, struct http_request *req)
 	struct ops *ops = arg;
 	struct call *call;
 
-	if (!ops->is_open && req->op != API_STATUS && req->op != API_VERSION) {
+	if (!ops->is_open && req->op != API_STATUS && req->op != API_VERSION &&
+	    req->op != API_EVENTS) {
 		http_reply_error(req, API_UNAVAILABLE, "",
 				 "netd has not read its store yet",
 				 store_status(ops->cfg.store).error);
@@ -237,6 +251,7 @@ int ops_new(const struct ops_config *config, struct ops **ret)
 	struct ops *ops = xzalloc(sizeof(*ops));
 
 	ops->cfg = *config;
+	ops->events = events_new();
 	ev_timer_init(&ops->defaults, defaults_cb, 0., DEFAULTS_RETRY_S);
 	*ret = ops;
 	return 0;

@@ -118,6 +118,16 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		NAME_ARG("name of the service"), NETWORK_ARG } },
 	[API_NODE_LIST] = { "node.list", "GET", "/v1/nodes", { { 0 } } },
 	[API_STATUS] = { "status", "GET", "/v1/status", { { 0 } } },
+	[API_EVENTS] = { "events", "GET", "/v1/events", {
+		{ .name = "since", .type = API_STR, .value = "TIME|AGE",
+		  .help = "from 2026-01-31T12:00:00Z, or from 10m ago, on" },
+		{ .name = "filter", .type = API_LIST, .letter = 'f',
+		  .value = "KEY=VALUE",
+		  .help = "kind, action, name, network or node; one of several "
+			  "values of a key" },
+		{ .name = "no_follow", .type = API_BOOL,
+		  .help = "what is kept, then end" },
+	} },
 	[API_DROPS] = { "drops", "GET", "/v1/drops", { { 0 } } },
 	[API_VERSION] = { "version", "GET", "/v1/version", { { 0 } } },
 };

@@ -54,7 +54,27 @@ static int fail(struct failure *why, int exit_code, char *message,
 struct text {
 	char *data;
 	size_t len;
+	/* Of a stream: gets each line, as long as it is not refused. */
+	bool (*line)(void *arg, const char *text);
+	void *arg;
+	CURL *curl;
 };
+
+static bool hand_lines(struct text *t)
+{
+	char *end;
+	bool more = true;
+
+	while (more && (end = memchr(t->data, '\n', t->len))) {
+		size_t used = (size_t)(end + 1 - t->data);
+
+		*end = '\0';
+		more = t->line(t->arg, t->data);
+		t->len -= used;
+		memmove(t->data, t->data + used, t->len + 1);
+	}
+	return more;
+}
 
 static size_t on_data(char *data, size_t size, size_t n, void *arg)
 {
@@ -65,6 +85,13 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 	memcpy(t->data + t->len, data, size);
 	t->len += size;
 	t->data[t->len] = '\0';
+	if (t->line) {
+		long http = 0;
+
+		curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &http);
+		if (http == 200 && !hand_lines(t))
+			return 0;
+	}
 	return size;
 }
 
@@ -218,13 +245,12 @@ static int take_reply(const struct ctl *ctl, CURL *curl,
 	return 0;
 }
 
-int client_call(const struct ctl *ctl, enum api_op op, const json_t *args,
-		json_t **ret, struct failure *why)
+static int perform(const struct ctl *ctl, enum api_op op, const json_t *args,
+		   struct text *reply, json_t **ret, struct failure *why)
 {
 	const struct api_op_info *row = &api_ops[op];
 	json_t *fields =
 		args ? json_copy((json_t *)(uintptr_t)args) : json_object();
-	struct text reply = { 0 };
 	AUTO(str_freep) char *path = NULL;
 	AUTO(str_freep) char *url = NULL;
 	AUTO(str_freep) char *body = NULL;
@@ -240,13 +266,42 @@ int client_call(const struct ctl *ctl, enum api_op op, const json_t *args,
 	json_decref(fields);
 	trace(ctl, ">", row->method, path);
 	trace(ctl, ">", "body", body);
-	set_request(curl, ctl, row->method, url, body, &reply);
+	set_request(curl, ctl, row->method, url, body, reply);
+	if (reply->line)
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
+	reply->curl = curl;
 	code = curl_easy_perform(curl);
-	err = code == CURLE_OK ? take_reply(ctl, curl, &reply, ret, why)
-			       : transport_failed(ctl, curl, code, why);
-	free(reply.data);
+	if (code == CURLE_WRITE_ERROR && reply->line)
+		err = 0;
+	else
+		err = code == CURLE_OK ? take_reply(ctl, curl, reply, ret, why)
+				       : transport_failed(ctl, curl, code, why);
+	free(reply->data);
 	curl_easy_cleanup(curl);
 	return err;
+}
+
+int client_call(const struct ctl *ctl, enum api_op op, const json_t *args,
+		json_t **ret, struct failure *why)
+{
+	struct text reply = { 0 };
+
+	return perform(ctl, op, args, &reply, ret, why);
+}
+
+int client_stream(const struct ctl *ctl, enum api_op op, const json_t *args,
+		  bool (*line)(void *arg, const char *text), void *arg)
+{
+	struct text reply = { .line = line, .arg = arg };
+	struct failure why = { 0 };
+	json_t *rest;
+	int code = perform(ctl, op, args, &reply, &rest, &why);
+
+	if (code)
+		failure_show(&why);
+	failure_free(&why);
+	json_decref(rest);
+	return code;
 }
 
 int client_ask(const struct ctl *ctl, enum api_op op, const json_t *args,

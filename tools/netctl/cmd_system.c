@@ -158,6 +158,51 @@ static int run_drops(const struct ctl *ctl, const struct cmd *cmd,
 	return EXIT_OK;
 }
 
+/* ---- events ---- */
+
+/* "2026-01-31T12:00:00.123Z pod attached web-1 network=default node=n1 .." */
+static void print_event(const json_t *event)
+{
+	static const char *const tail[] = { "network", "node" };
+
+	printf("%s %s %s", str_of(event, "time"), str_of(event, "kind"),
+	       str_of(event, "action"));
+	if (*str_of(event, "name"))
+		printf(" %s", str_of(event, "name"));
+	for (size_t i = 0; i < ARRAY_LEN(tail); i++)
+		if (*str_of(event, tail[i]))
+			printf(" %s=%s", tail[i], str_of(event, tail[i]));
+	if (json_object_get(event, "lost"))
+		printf(" %lld events", int_of(event, "lost"));
+	if (*str_of(event, "message"))
+		printf(": %s", str_of(event, "message"));
+	putchar('\n');
+}
+
+/* Line by line: who reads may be a pipe that waits for each. */
+static bool show_event(void *arg, const char *text)
+{
+	const struct ctl *ctl = arg;
+	json_t *event;
+
+	if (ctl->form == FORM_JSON) {
+		puts(text);
+		return !fflush(stdout);
+	}
+	event = json_loads(text, 0, NULL);
+	if (event)
+		print_event(event);
+	json_decref(event);
+	return !fflush(stdout);
+}
+
+static int run_events(const struct ctl *ctl, const struct cmd *cmd,
+		      struct args *args)
+{
+	return client_stream(ctl, cmd->op, cmd_fields(args), show_event,
+			     (void *)(uintptr_t)ctl);
+}
+
 /* ---- version and help ---- */
 
 static int run_version(const struct ctl *ctl, const struct cmd *cmd,
@@ -214,6 +259,10 @@ const struct cmd system_cmds[] = {
 	  .own = drops_own,
 	  .own_len = 1,
 	  .help = "Packets that were dropped, by reason" },
+	{ .words = "system events",
+	  .op = API_EVENTS,
+	  .run = run_events,
+	  .help = "What happened lately, and what happens now" },
 	{ .words = "version",
 	  .op = API_VERSION,
 	  .run = run_version,
