@@ -209,11 +209,13 @@ enum ops_next op_network_connect(struct call *call)
 	struct net *net = call_net(call, "name");
 	struct pod *pod = net ? call_pod(call, "pod") : NULL;
 	const char *ip = call_str(call, "ip");
+	const char *mac = call_str(call, "mac");
 	struct attachment at = { 0 };
 	struct ip_addr want = { 0 };
 	int picked;
 
-	if (!pod || check_connect(call, net, pod) || connect_aliases(call))
+	if (!pod || check_connect(call, net, pod) || connect_aliases(call) ||
+	    (mac && pod_mac_parse(mac, &at.mac, &call->refusal)))
 		return OPS_REFUSE;
 	if (ip && ip_parse(ip, &want)) {
 		refuse(&call->refusal, API_INVALID, "ip", "write --ip 10.5.0.7",
@@ -226,6 +228,8 @@ enum ops_next op_network_connect(struct call *call)
 	reconcile_new_id(at.id);
 	str_copy(at.network, sizeof(at.network), net->name);
 	at.vni = net->vni;
+	if (!mac)
+		at.mac = mac_from_ip(&at.addr);
 	at.aliases = json_incref(call_list(call, "alias"));
 	if (reconcile_pod_connect(call->rc, pod, &at, &call->refusal))
 		return OPS_REFUSE;

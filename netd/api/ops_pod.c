@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pods of this node, and the cluster's list of them. */
 #include <fcntl.h>
+#include <sys/random.h>
 
 #include "call.h"
 #include "netd/util.h"
@@ -40,12 +41,36 @@ static int open_netns(struct call *call, int *ret)
 	return 0;
 }
 
+/* What a wish for a network asks for that somebody else has. */
+static int check_network(struct call *call, const struct pod *pod,
+			 const struct net *net, const struct pod_network *want)
+{
+	const struct pod *other =
+		model_mac_owner(call->m, net->name, &want->mac);
+	char mac[MAC_STRLEN];
+
+	if (other)
+		return refuse(&call->refusal, API_CONFLICT, "network",
+			      "choose another MAC, or leave it out",
+			      "mac %s is pod \"%s\"'s on network \"%s\"",
+			      mac_str(&want->mac, mac), other->name, net->name);
+	for (size_t i = 0; i < pod->nets_len; i++)
+		if (want->ifname[0] &&
+		    str_eq(pod->nets[i].ifname, want->ifname))
+			return refuse(&call->refusal, API_INVALID, "network",
+				      "name each link once",
+				      "ifname \"%s\" is named twice",
+				      want->ifname);
+	return 0;
+}
+
 static int add_network(struct call *call, struct pod *pod, const char *text)
 {
 	struct pod_network want;
 	struct attachment *at;
+	struct ip_addr addr;
 	struct net *net;
-	int picked;
+	int picked = 0;
 
 	if (pod_network_parse(text, &want, &call->refusal))
 		return -EINVAL;
@@ -62,31 +87,48 @@ static int add_network(struct call *call, struct pod *pod, const char *text)
 		refuse(&call->refusal, API_INVALID, "network",
 		       "use fewer networks",
 		       "a pod can be on %d networks at most", CLIENT_NETS_MAX);
-	if (call->refusal.code != API_OK) {
+	else if (!check_network(call, pod, net, &want))
+		picked = call_pick(call, net, &want.addr, &addr);
+	if (call->refusal.code != API_OK || picked) {
 		json_decref(want.aliases);
-		return -EINVAL;
+		return call->refusal.code != API_OK ? -EINVAL : picked;
 	}
-	at = &pod->nets[pod->nets_len];
-	picked = call_pick(call, net, &want.addr, &at->addr);
-	if (picked) {
-		json_decref(want.aliases);
-		return picked;
-	}
-	pod->nets_len++;
+	at = pod_attachment_add(pod, net, &want, &addr);
 	reconcile_new_id(at->id);
-	memcpy(at->network, net->name, sizeof(at->network));
-	at->vni = net->vni;
-	at->aliases = want.aliases;
+	return 0;
+}
+
+/* They lead to the pod's first network. */
+static int add_ports(struct call *call, struct pod *pod)
+{
+	struct pod_port_listeners listeners = reconcile_listeners(call->rc);
+	struct pod_port port;
+	unsigned int start;
+	json_t *text;
+	size_t i;
+
+	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+		abort();
+	json_array_foreach (call_list(call, "publish"), i, text) {
+		if (pod_port_parse(json_string_value(text), &port,
+				   &call->refusal))
+			return -EINVAL;
+		memcpy(port.network, pod->nets[0].network,
+		       sizeof(port.network));
+		if (pod_port_claim(call->m, pod, &port, &listeners, start,
+				   &call->refusal))
+			return -EINVAL;
+	}
 	return 0;
 }
 
 static json_t *attachment_show(const struct attachment *at)
 {
-	struct mac_addr mac = mac_from_ip(&at->addr);
 	char buf[MAC_STRLEN];
-	json_t *doc = json_pack("{s:s, s:o, s:s, s:s}", "network", at->network,
-				"ip", json_ip(&at->addr), "mac",
-				mac_str(&mac, buf), "interface", at->ifname);
+	json_t *doc =
+		json_pack("{s:s, s:o, s:s, s:s}", "network", at->network, "ip",
+			  json_ip(&at->addr), "mac", mac_str(&at->mac, buf),
+			  "interface", at->ifname);
 
 	json_object_set_new(doc, "aliases",
 			    at->aliases ? json_incref(at->aliases)
@@ -96,16 +138,39 @@ static json_t *attachment_show(const struct attachment *at)
 
 static json_t *pod_json(const struct call *call, const struct pod *pod)
 {
-	json_t *nets = json_array();
+	json_t *nets = json_array(), *ports = json_array();
 
 	for (size_t i = 0; i < pod->nets_len; i++)
 		json_array_append_new(nets, attachment_show(&pod->nets[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:o}", "name",
-			 pod->name, "id", pod->nets_len ? pod->nets[0].id : "",
-			 "node", call->m->self, "state",
+	for (size_t i = 0; i < pod->ports_len; i++)
+		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:o, "
+			 "s:o}",
+			 "name", pod->name, "id",
+			 pod->nets_len ? pod->nets[0].id : "", "node",
+			 call->m->self, "state",
 			 pod->leaving ? "leaving" : "up", "state_reason", "",
+			 "owner", pod->owner, "container", pod->container,
 			 "labels", pod->labels, "netns",
-			 pod->own_ns ? "own" : "foreign", "networks", nets);
+			 pod->own_ns ? "own" : "foreign", "networks", nets,
+			 "ports", ports);
+}
+
+static int read_owner(struct call *call, struct pod *pod)
+{
+	const char *owner = call_str(call, "owner");
+	const char *container = call_str(call, "container");
+
+	if (owner && !str_copy(pod->owner, sizeof(pod->owner), owner))
+		return refuse(&call->refusal, API_INVALID, "owner",
+			      "use at most 15 characters",
+			      "owner \"%.32s\" is too long", owner);
+	if (container &&
+	    !str_copy(pod->container, sizeof(pod->container), container))
+		return refuse(&call->refusal, API_INVALID, "container",
+			      "use at most 255 characters",
+			      "container \"%.32s...\" is too long", container);
+	return 0;
 }
 
 static int check_create(struct call *call, const char *name)
@@ -147,6 +212,8 @@ enum ops_next op_pod_create(struct call *call)
 		if (err)
 			break;
 	}
+	if (!err && (read_owner(call, pod) || add_ports(call, pod)))
+		err = -EINVAL;
 	if (err) {
 		pod_free(pod);
 		return err < 0 ? OPS_REFUSE : OPS_AGAIN;
@@ -161,7 +228,6 @@ enum ops_next op_pod_create(struct call *call)
 static void list_remote(struct call *call, const struct net *net,
 			const struct endpoint *ep, json_t *seen)
 {
-	struct mac_addr mac = mac_from_ip(&ep->addr);
 	char key[NAME_LEN + POD_NAME_LEN], buf[MAC_STRLEN];
 	bool is_up = model_node_is_up(call->m, ep->node);
 	json_t *pod;
@@ -169,11 +235,11 @@ static void list_remote(struct call *call, const struct net *net,
 	snprintf(key, sizeof(key), "%s/%s", ep->node, ep->pod);
 	pod = json_object_get(seen, key);
 	if (!pod) {
-		pod = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[]}", "name",
-				ep->pod, "id", ep->id, "node", ep->node,
+		pod = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:[]}",
+				"name", ep->pod, "id", ep->id, "node", ep->node,
 				"state", is_up ? "up" : "down", "state_reason",
 				is_up ? "" : "its node is down", "netns", "",
-				"networks");
+				"networks", "ports");
 		json_object_set(pod, "labels",
 				ep->labels ? ep->labels : json_null());
 		json_object_set(seen, key, pod);
@@ -182,8 +248,8 @@ static void list_remote(struct call *call, const struct net *net,
 	json_array_append_new(json_object_get(pod, "networks"),
 			      json_pack("{s:s, s:o, s:s, s:s, s:o}", "network",
 					net->name, "ip", json_ip(&ep->addr),
-					"mac", mac_str(&mac, buf), "interface",
-					"", "aliases",
+					"mac", mac_str(&ep->mac, buf),
+					"interface", "", "aliases",
 					ep->aliases ? json_incref(ep->aliases)
 						    : json_array()));
 }

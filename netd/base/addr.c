@@ -233,6 +233,9 @@ int mac_parse(const char *text, struct mac_addr *ret)
 	struct mac_addr m;
 	int end = 0;
 
+	/* What sscanf() would take as well: blanks, signs, "0x". */
+	if (strspn(text, "0123456789abcdefABCDEF:") != 17)
+		return -EINVAL;
 	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m.b[0],
 		   &m.b[1], &m.b[2], &m.b[3], &m.b[4], &m.b[5], &end) != 6 ||
 	    end != 17 || text[end])

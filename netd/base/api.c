@@ -45,6 +45,8 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		  .required = true, .value = "POD", .help = "pod of this node" },
 		{ .name = "ip", .type = API_STR, .value = "IP",
 		  .help = "address (default: a free one)" },
+		{ .name = "mac", .type = API_STR, .value = "MAC",
+		  .help = "Ethernet address (default: made of the IP)" },
 		{ .name = "alias", .type = API_LIST, .value = "NAME",
 		  .help = "another name of the pod on this network" },
 	} },
@@ -57,12 +59,18 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_POD_CREATE] = { "pod.create", "POST", "/v1/pods", {
 		NAME_ARG("name of the pod"),
 		{ .name = "network", .type = API_LIST, .required = true,
-		  .value = "NET[,ip=IP][,alias=NAME]",
+		  .value = "NET[,ip=IP][,mac=MAC][,ifname=NAME][,alias=NAME]",
 		  .help = "network to attach to; may be repeated" },
+		{ .name = "publish", .type = API_LIST, .letter = 'p',
+		  .value = "[HOSTIP:]PORT:TARGET[/udp]",
+		  .help = "port of this node that leads to the pod" },
 		/* Number of a descriptor in the asking process: the daemon
 		 * opens /proc/PID/fd/N of its peer, never a path. */
 		{ .name = "netns_fd", .type = API_INT, .hidden = true,
 		  .min = 0, .max = 1048576 },
+		/* Who asks ("cni", "docker"), and its name for the pod. */
+		{ .name = "owner", .type = API_STR, .hidden = true },
+		{ .name = "container", .type = API_STR, .hidden = true },
 		LABEL_ARG,
 	} },
 	[API_POD_LIST] = { "pod.list", "GET", "/v1/pods", { { 0 } } },

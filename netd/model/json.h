@@ -50,6 +50,13 @@ static inline int json_read_ip(json_t *v, struct ip_addr *ret)
 	return s ? ip_parse(s, ret) : -EINVAL;
 }
 
+static inline int json_get_mac(json_t *obj, struct mac_addr *ret)
+{
+	const char *s = json_string_value(json_object_get(obj, "mac"));
+
+	return s ? mac_parse(s, ret) : -EINVAL;
+}
+
 static inline int json_read_prefix(json_t *v, struct ip_prefix *ret)
 {
 	const char *s = json_string_value(v);

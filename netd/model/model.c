@@ -712,6 +712,8 @@ static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
 		free(ep);
 		return NULL;
 	}
+	if (json_get_mac(doc, &ep->mac))
+		ep->mac = mac_from_ip(&ep->addr);
 	ep->labels = json_incref(json_object_get(doc, "labels"));
 	ep->aliases = json_incref(json_object_get(doc, "aliases"));
 	return ep;

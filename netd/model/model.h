@@ -78,6 +78,7 @@ struct endpoint {
 	char id[ENDPOINT_ID_LEN];
 	char pod[POD_NAME_LEN];
 	struct ip_addr addr;
+	struct mac_addr mac;
 	json_t *labels;
 	json_t *aliases;
 	int64_t rev;

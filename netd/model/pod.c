@@ -23,6 +23,7 @@ void pod_free(struct pod *pod)
 	while (pod->nets_len)
 		pod_detach(pod, &pod->nets[pod->nets_len - 1]);
 	json_decref(pod->labels);
+	free(pod->ports);
 	free(pod);
 }
 
@@ -33,6 +34,10 @@ static int attachment_read(json_t *doc, struct attachment *at)
 	    json_get_u32(doc, "vni", &at->vni) ||
 	    json_read_ip(json_object_get(doc, "ip"), &at->addr))
 		return -EINVAL;
+	/* Written since an endpoint can have a MAC of its own. */
+	if (json_get_mac(doc, &at->mac))
+		at->mac = mac_from_ip(&at->addr);
+	json_get_str(doc, "config", at->config, sizeof(at->config));
 	json_get_u32(doc, "ifindex", &at->ifindex);
 	json_get_u64(doc, "cookie", &at->cookie);
 	json_get_str(doc, "ifname", at->ifname, sizeof(at->ifname));
@@ -42,14 +47,31 @@ static int attachment_read(json_t *doc, struct attachment *at)
 
 static json_t *attachment_json(const struct attachment *at)
 {
-	json_t *doc = json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:s}", "id",
-				at->id, "network", at->network, "vni",
-				(json_int_t)at->vni, "ip", json_ip(&at->addr),
-				"ifindex", (json_int_t)at->ifindex, "cookie",
-				(json_int_t)at->cookie, "ifname", at->ifname);
+	char mac[MAC_STRLEN];
+	json_t *doc =
+		json_pack("{s:s, s:s, s:I, s:o, s:s, s:s, s:I, s:I, s:s}", "id",
+			  at->id, "network", at->network, "vni",
+			  (json_int_t)at->vni, "ip", json_ip(&at->addr), "mac",
+			  mac_str(&at->mac, mac), "config", at->config,
+			  "ifindex", (json_int_t)at->ifindex, "cookie",
+			  (json_int_t)at->cookie, "ifname", at->ifname);
 
 	json_object_set(doc, "aliases", at->aliases);
 	return doc;
+}
+
+static int ports_read(json_t *list, struct pod *pod)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return 0;
+	pod->ports = xzalloc(json_array_size(list) * sizeof(*pod->ports));
+	json_array_foreach (list, i, item)
+		if (pod_port_from_json(item, &pod->ports[pod->ports_len++]))
+			return -EINVAL;
+	return 0;
 }
 
 struct pod *pod_from_json(json_t *doc)
@@ -66,8 +88,14 @@ struct pod *pod_from_json(json_t *doc)
 	pod = pod_new(name);
 	pod->own_ns = json_is_true(json_object_get(doc, "own_ns"));
 	pod->leaving = json_is_true(json_object_get(doc, "leaving"));
+	json_get_str(doc, "owner", pod->owner, sizeof(pod->owner));
+	json_get_str(doc, "container", pod->container, sizeof(pod->container));
 	if (json_is_object(labels))
 		json_object_update(pod->labels, labels);
+	if (ports_read(json_object_get(doc, "ports"), pod)) {
+		pod_free(pod);
+		return NULL;
+	}
 	json_array_foreach (nets, i, item) {
 		if (i == CLIENT_NETS_MAX ||
 		    attachment_read(item, &pod->nets[pod->nets_len++])) {
@@ -80,13 +108,17 @@ struct pod *pod_from_json(json_t *doc)
 
 json_t *pod_to_json(const struct pod *pod)
 {
-	json_t *nets = json_array();
+	json_t *nets = json_array(), *ports = json_array();
 
 	for (size_t i = 0; i < pod->nets_len; i++)
 		json_array_append_new(nets, attachment_json(&pod->nets[i]));
-	return json_pack("{s:i, s:s, s:b, s:b, s:O, s:o}", "schema", 1, "name",
-			 pod->name, "own_ns", pod->own_ns, "leaving",
-			 pod->leaving, "labels", pod->labels, "networks", nets);
+	for (size_t i = 0; i < pod->ports_len; i++)
+		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
+	return json_pack("{s:i, s:s, s:b, s:b, s:s, s:s, s:O, s:o, s:o}",
+			 "schema", 1, "name", pod->name, "own_ns", pod->own_ns,
+			 "leaving", pod->leaving, "owner", pod->owner,
+			 "container", pod->container, "labels", pod->labels,
+			 "networks", nets, "ports", ports);
 }
 
 struct pod *model_pod(const struct model *m, const char *name)
@@ -124,10 +156,65 @@ void pod_detach(struct pod *pod, struct attachment *at)
 	size_t behind = (size_t)(pod->nets + pod->nets_len - (at + 1));
 
 	json_decref(at->aliases);
+	/* Ports that led there lead nowhere. */
+	for (size_t i = pod->ports_len; i-- > 0;)
+		if (str_eq(pod->ports[i].network, at->network))
+			pod->ports[i] = pod->ports[--pod->ports_len];
 	/* The order stays: it is the order in which names are looked for. */
 	memmove(at, at + 1, behind * sizeof(*at));
 	pod->nets_len--;
 	memset(&pod->nets[pod->nets_len], 0, sizeof(*at));
+}
+
+bool link_name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	/* dev_valid_name() of the kernel; '%' would be a pattern to it. */
+	return len && len < LINK_NAME_LEN && !str_eq(name, ".") &&
+	       !str_eq(name, "..") && !str_eq(name, "lo") &&
+	       !strpbrk(name, "/:% \t\n\v\f\r");
+}
+
+int pod_mac_parse(const char *text, struct mac_addr *ret, struct refusal *r)
+{
+	static const struct mac_addr none;
+	struct mac_addr mac;
+
+	if (mac_parse(text, &mac))
+		return refuse(r, API_INVALID, "mac",
+			      "write mac=02:00:0a:05:00:07",
+			      "mac \"%.32s\" is not an Ethernet address", text);
+	if ((mac.b[0] & 1) || memcmp(&mac, &none, sizeof(mac)) == 0)
+		return refuse(r, API_INVALID, "mac",
+			      "begin it with 02, as in 02:00:0a:05:00:07",
+			      "mac %s is not the address of one station", text);
+	*ret = mac;
+	return 0;
+}
+
+const struct pod *model_mac_owner(const struct model *m, const char *network,
+				  const struct mac_addr *mac)
+{
+	for (const struct pod *pod = m->pods; pod; pod = pod->hh.next)
+		for (size_t i = 0; i < pod->nets_len; i++)
+			if (str_eq(pod->nets[i].network, network) &&
+			    !memcmp(&pod->nets[i].mac, mac, sizeof(*mac)))
+				return pod;
+	return NULL;
+}
+
+static int ifname_option(const char *value, struct pod_network *net,
+			 struct refusal *r)
+{
+	if (!link_name_is_valid(value))
+		return refuse(r, API_INVALID, "network",
+			      "use at most 15 characters, no / : % or blanks",
+			      "network \"%s\": ifname \"%.32s\" is not a name "
+			      "for a link",
+			      net->network, value);
+	str_copy(net->ifname, sizeof(net->ifname), value);
+	return 0;
 }
 
 static int network_option(char *word, struct pod_network *net,
@@ -145,6 +232,10 @@ static int network_option(char *word, struct pod_network *net,
 				net->network, value);
 		return 0;
 	}
+	if (value && str_eq(word, "mac"))
+		return pod_mac_parse(value, &net->mac, r);
+	if (value && str_eq(word, "ifname"))
+		return ifname_option(value, net, r);
 	if (value && str_eq(word, "alias")) {
 		if (!pod_name_is_valid(value))
 			return refuse(
@@ -156,7 +247,8 @@ static int network_option(char *word, struct pod_network *net,
 		return 0;
 	}
 	return refuse(r, API_INVALID, "network",
-		      "write NET, NET,ip=IP or NET,alias=NAME",
+		      "write NET, and behind it ,ip=IP ,mac=MAC ,ifname=NAME "
+		      "or ,alias=NAME",
 		      "network \"%s\": unknown option \"%s\"", net->network,
 		      word);
 }
@@ -182,6 +274,24 @@ int pod_network_parse(const char *text, struct pod_network *ret,
 	return err;
 }
 
+struct attachment *pod_attachment_add(struct pod *pod, const struct net *net,
+				      const struct pod_network *wish,
+				      const struct ip_addr *addr)
+{
+	static const struct mac_addr none;
+	struct attachment *at = &pod->nets[pod->nets_len++];
+
+	*at = (struct attachment){ .vni = net->vni,
+				   .addr = *addr,
+				   .mac = wish->mac,
+				   .aliases = wish->aliases };
+	memcpy(at->network, net->name, sizeof(at->network));
+	memcpy(at->ifname, wish->ifname, sizeof(at->ifname));
+	if (memcmp(&at->mac, &none, sizeof(none)) == 0)
+		at->mac = mac_from_ip(addr);
+	return at;
+}
+
 /* The first that leads outside. */
 static const struct attachment *default_attachment(const struct model *m,
 						   const struct pod *pod)
@@ -204,7 +314,7 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 		.addr = at->addr,
 		.prefix_len = net->subnet.len,
 		.gateway = net_gateway(net),
-		.mac = mac_from_ip(&at->addr),
+		.mac = at->mac,
 		.mtu = net->mtu ? MIN(net->mtu, mtu) : mtu,
 		.default_route = at == default_attachment(m, pod),
 		.vips_len = net->vips_len,

@@ -5,16 +5,24 @@
 #pragma once
 
 #include "model.h"
+#include "pod_port.h"
+
+/* An engine's words for a container and for a network of its own. */
+#define ENGINE_ID_LEN 256
 
 struct attachment {
 	char id[ENDPOINT_ID_LEN];
 	char network[NAME_LEN];
 	uint32_t vni;
 	struct ip_addr addr;
+	struct mac_addr mac;
 	json_t *aliases;
+	/* The engine's network that asked for it; "" without an engine. */
+	char config[ENGINE_ID_LEN];
 	/* The link, once there was one; ifindex 0 before. */
 	uint32_t ifindex;
 	uint64_t cookie;
+	/* Before: the name wished for, or "". */
 	char ifname[LINK_NAME_LEN];
 	/* This process has seen it in place, or seen that its link is gone;
 	 * neither: it could not be taken over, and is tried again. */
@@ -29,7 +37,14 @@ struct pod {
 	bool own_ns;
 	/* It is being removed: nothing may be attached any more. */
 	bool leaving;
+	/* Who asked for it ("": netctl; "cni", "docker"), and its name there.
+	 */
+	char owner[16];
+	char container[ENGINE_ID_LEN];
 	json_t *labels;
+	/* Ports of this node that lead here. */
+	struct pod_port *ports;
+	size_t ports_len;
 	struct attachment nets[CLIENT_NETS_MAX];
 	size_t nets_len;
 	UT_hash_handle hh;
@@ -49,16 +64,33 @@ struct attachment *pod_attachment(struct pod *pod, const char *network);
 /* Forgets the attachment at this place of nets[]. */
 void pod_detach(struct pod *pod, struct attachment *at);
 
-/* "NET[,ip=IP][,alias=NAME]..." */
+/* "NET[,ip=IP][,mac=MAC][,ifname=NAME][,alias=NAME]..." */
 struct pod_network {
 	char network[NAME_LEN];
 	/* none: any */
 	struct ip_addr addr;
+	/* All zero: the address's own. */
+	struct mac_addr mac;
+	/* "": the first free of eth0, eth1, ... */
+	char ifname[LINK_NAME_LEN];
 	json_t *aliases;
 };
 
 int pod_network_parse(const char *text, struct pod_network *ret,
 		      struct refusal *r);
+
+/* The next place of nets[], filled from a wish; its aliases are taken. */
+struct attachment *pod_attachment_add(struct pod *pod, const struct net *net,
+				      const struct pod_network *wish,
+				      const struct ip_addr *addr);
+
+/* A name that the kernel takes for a link, "lo" apart. */
+bool link_name_is_valid(const char *name);
+/* "02:..": of one station, and not all zero. */
+int pod_mac_parse(const char *text, struct mac_addr *ret, struct refusal *r);
+/* The pod of this node that has the MAC on this network already, or NULL. */
+const struct pod *model_mac_owner(const struct model *m, const char *network,
+				  const struct mac_addr *mac);
 
 /* Plain values for the backends; pod->nets[i] on its network. */
 struct want_pod pod_want(const struct model *m, const struct pod *pod,

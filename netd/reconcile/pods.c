@@ -168,6 +168,7 @@ static void show(struct reconcile *rc, const struct pod *pod,
 	memcpy(ep->id, at->id, sizeof(ep->id));
 	memcpy(ep->pod, pod->name, sizeof(ep->pod));
 	ep->addr = at->addr;
+	ep->mac = at->mac;
 	ep->labels = json_incref(pod->labels);
 	ep->aliases = json_incref(at->aliases);
 	net_endpoint_put(net, ep, &marks);
@@ -237,7 +238,12 @@ static int attach(struct reconcile *rc, struct pod *pod, struct attachment *at,
 	at->cookie = link.cookie;
 	memcpy(at->ifname, link.ifname, sizeof(at->ifname));
 	at->is_up = true;
-	return 0;
+	err = rc_ports_put(rc, pod, at);
+	if (err)
+		refuse(r, API_INTERNAL, "publish", "see the log of netd",
+		       "pod \"%s\": cannot publish its ports: %s (%s)",
+		       pod->name, strerror(-err), ebpf_error(rc->cfg.bpf));
+	return err;
 }
 
 static void resolv_path(const struct reconcile *rc, const struct pod *pod,
@@ -290,6 +296,7 @@ static void detach(struct reconcile *rc, struct pod *pod, struct attachment *at)
 {
 	int err;
 
+	rc_ports_del(rc, pod, at);
 	hide(rc, at);
 	err = overlay_pod_del(rc->cfg.overlay, at->id);
 	if (err)
@@ -454,6 +461,9 @@ static void adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	if (err && err != -ENODEV)
 		rc_complain(rc, err, "adopt", pod->name,
 			    overlay_error(rc->cfg.overlay));
+	if (err != -ENODEV && rc_ports_put(rc, pod, at))
+		rc_complain(rc, -EIO, "publish the ports of", pod->name,
+			    ebpf_error(rc->cfg.bpf));
 	/* Anything but "gone" is tried again by the next audit. */
 	if (err != -ENODEV)
 		show(rc, pod, at);

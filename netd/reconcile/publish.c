@@ -75,15 +75,16 @@ static void want_self(struct wants *w)
 static void want_endpoints(struct wants *w, const struct net *net)
 {
 	const struct endpoint *ep;
+	char mac[MAC_STRLEN];
 
 	for (ep = net->endpoints; ep; ep = ep->hh.next) {
 		json_t *doc;
 
 		if (!str_eq(ep->node, w->rc->m->self))
 			continue;
-		doc = json_pack("{s:i, s:s, s:o, s:O}", "schema", 1, "pod",
-				ep->pod, "ip", json_ip(&ep->addr), "labels",
-				ep->labels);
+		doc = json_pack("{s:i, s:s, s:o, s:s, s:O}", "schema", 1, "pod",
+				ep->pod, "ip", json_ip(&ep->addr), "mac",
+				mac_str(&ep->mac, mac), "labels", ep->labels);
 		json_object_set(doc, "aliases", ep->aliases);
 		want(w, false, doc, "n/%s/e/pods/%s/%s", net->name, ep->node,
 		     ep->id);

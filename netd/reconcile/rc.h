@@ -117,6 +117,12 @@ void rc_pods_adopt(struct reconcile *rc);
 void rc_pods_check(struct reconcile *rc);
 void rc_rests_expire(struct reconcile *rc);
 
+/* ports.c: a pod's own ports of this node, as far as they lead to this. */
+int rc_ports_put(struct reconcile *rc, const struct pod *pod,
+		 const struct attachment *at);
+void rc_ports_del(struct reconcile *rc, const struct pod *pod,
+		  const struct attachment *at);
+
 /* publish.c */
 void rc_publish_net(struct reconcile *rc, const char *net);
 void rc_publish(struct reconcile *rc);
@@ -125,5 +131,5 @@ void rc_publish_seen(struct reconcile *rc, const struct store_kv *kv);
 void rc_publish_lease_new(struct reconcile *rc);
 void rc_publish_free(struct reconcile *rc);
 
-/* held.c: {"NET": {"SERVICE": [..]}} of published ports others listen on. */
+/* held.c: {"NET": {"SERVICE": [..]}} of published ports others have here. */
 json_t *held_ports(const struct model *m);

@@ -85,6 +85,9 @@ int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
 int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 			     struct attachment *at);
 
+/* Who listens on the host, for pod_port_claim(). */
+struct pod_port_listeners reconcile_listeners(const struct reconcile *rc);
+
 /* Fills a new endpoint id. */
 void reconcile_new_id(char id[ENDPOINT_ID_LEN]);
 

@@ -26,14 +26,40 @@ static char *addresses_text(const json_t *value)
 	return all;
 }
 
+/* Each port of the node as engines write it: HOSTIP:PORT->TARGET/tcp. */
+static char *ports_text(const json_t *value)
+{
+	char *all = xstrdup("");
+	json_t *port;
+	size_t i;
+
+	json_array_foreach (value, i, port) {
+		AUTO(str_freep)
+		char *host = out_text(json_object_get(port, "host_ip"));
+		AUTO(str_freep)
+		char *number = out_text(json_object_get(port, "port"));
+		AUTO(str_freep)
+		char *target = out_text(json_object_get(port, "target"));
+		AUTO(str_freep)
+		char *proto = out_text(json_object_get(port, "protocol"));
+
+		all = out_join(all, xasprintf("%s%s%s->%s/%s", host,
+					      *host ? ":" : "", number, target,
+					      proto));
+	}
+	return all;
+}
+
 static const struct out_column columns[] = {
 	{ "NAME", "name", 0, NULL },
 	{ "NODE", "node", 0, NULL },
 	{ "STATE", "state", OUT_STATE, NULL },
 	{ "ADDRESSES", "networks", OUT_CUT, addresses_text },
+	{ "PORTS", "ports", OUT_IF_ANY | OUT_CUT, ports_text },
 	{ "REASON", "state_reason", OUT_IF_ANY | OUT_CUT, NULL },
 	{ "ID", "id", OUT_WIDE, NULL },
 	{ "NETNS", "netns", OUT_WIDE, NULL },
+	{ "OWNER", "owner", OUT_WIDE, NULL },
 	{ "LABELS", "labels", OUT_WIDE, NULL },
 };
 
