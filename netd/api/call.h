@@ -20,6 +20,11 @@ enum ops_next {
 	OPS_TAKEN,
 };
 
+struct call;
+
+/* A row per operation: how it is run. */
+typedef enum ops_next ops_fn(struct call *call);
+
 struct call {
 	struct ops *ops;
 	struct model *m;
@@ -29,7 +34,9 @@ struct call {
 	struct http_request *req;
 	ops_done_fn *done;
 	void *done_arg;
-	enum api_op op;
+	/* What is run, and its name for people. */
+	ops_fn *fn;
+	const char *name;
 	/* Owned. */
 	json_t *args;
 	struct refusal refusal;
@@ -41,9 +48,6 @@ struct call {
 	struct ev_timer *retry;
 };
 
-/* A row per operation: how it is run. */
-typedef enum ops_next ops_fn(struct call *call);
-
 ops_fn op_network_create, op_network_list, op_network_inspect,
 	op_network_delete, op_network_connect, op_network_disconnect;
 ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
@@ -51,6 +55,10 @@ ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_update, op_service_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
 ops_fn op_events;
+
+/* As ops_run(), for what is no operation of the API: an adapter's own. */
+void ops_call(struct ops *ops, const char *name, ops_fn *fn, json_t *args,
+	      ops_done_fn *done, void *arg);
 
 const struct ops_config *call_config(const struct call *call);
 struct events *call_events(const struct call *call);

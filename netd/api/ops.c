@@ -87,7 +87,7 @@ static void finish(struct call *call)
 	else if (call->req)
 		http_reply(call->req, 200, take_ptr(call->reply));
 	else if (call->refusal.code != API_OK)
-		log_warn_limited("api: %s: %s", api_ops[call->op].name,
+		log_warn_limited("api: %s: %s", call->name,
 				 call->refusal.message);
 	call_free(call);
 }
@@ -153,7 +153,7 @@ static void run(struct call *call)
 	call->reply = NULL;
 	call->refusal = (struct refusal){ 0 };
 	call->txn = store_txn_new();
-	next = handlers[call->op](call);
+	next = call->fn(call);
 	call->again = next == OPS_AGAIN;
 	if (next == OPS_TAKEN) {
 		call_free(call);
@@ -162,8 +162,7 @@ static void run(struct call *call)
 	if (next == OPS_REFUSE || next == OPS_REPLY) {
 		if (next == OPS_REFUSE && call->refusal.code == API_OK)
 			refuse(&call->refusal, API_INTERNAL, NULL,
-			       "see the log of netd", "%s failed",
-			       api_ops[call->op].name);
+			       "see the log of netd", "%s failed", call->name);
 		finish(call);
 		return;
 	}
@@ -179,14 +178,16 @@ static void gone(void *arg)
 	call->req = NULL;
 }
 
-static struct call *call_new(struct ops *ops, enum api_op op, json_t *args)
+static struct call *call_new(struct ops *ops, const char *name, ops_fn *fn,
+			     json_t *args)
 {
 	struct call *call = xzalloc(sizeof(*call));
 
 	call->ops = ops;
 	call->m = ops->cfg.model;
 	call->rc = ops->cfg.reconcile;
-	call->op = op;
+	call->name = name;
+	call->fn = fn;
 	call->args = args;
 	return call;
 }
@@ -203,20 +204,27 @@ void ops_handle(void *arg, struct http_request *req)
 				 store_status(ops->cfg.store).error);
 		return;
 	}
-	call = call_new(ops, req->op, json_incref(req->args));
+	call = call_new(ops, api_ops[req->op].name, handlers[req->op],
+			json_incref(req->args));
 	call->req = req;
 	http_on_gone(req, gone, call);
+	run(call);
+}
+
+void ops_call(struct ops *ops, const char *name, ops_fn *fn, json_t *args,
+	      ops_done_fn *done, void *arg)
+{
+	struct call *call = call_new(ops, name, fn, args);
+
+	call->done = done;
+	call->done_arg = arg;
 	run(call);
 }
 
 void ops_run(struct ops *ops, enum api_op op, json_t *args, ops_done_fn *done,
 	     void *arg)
 {
-	struct call *call = call_new(ops, op, args);
-
-	call->done = done;
-	call->done_arg = arg;
-	run(call);
+	ops_call(ops, api_ops[op].name, handlers[op], args, done, arg);
 }
 
 /* Refused is an answer, too: without the network the rest can be asked. */

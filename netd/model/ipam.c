@@ -39,6 +39,38 @@ void rests_free(struct rest **rests)
 	}
 }
 
+const struct hold *model_hold(const struct model *m, const struct ip_addr *addr)
+{
+	struct hold *hold;
+
+	HASH_FIND(hh, m->holds, addr, sizeof(*addr), hold);
+	return hold;
+}
+
+void model_hold_put(struct model *m, const struct ip_addr *addr,
+		    const char *network, const char *holder)
+{
+	struct hold *hold;
+
+	model_hold_del(m, addr);
+	hold = xzalloc(sizeof(*hold));
+	hold->addr = *addr;
+	str_copy(hold->network, sizeof(hold->network), network);
+	str_copy(hold->holder, sizeof(hold->holder), holder);
+	HASH_ADD(hh, m->holds, addr, sizeof(*addr), hold);
+}
+
+void model_hold_del(struct model *m, const struct ip_addr *addr)
+{
+	struct hold *hold;
+
+	HASH_FIND(hh, m->holds, addr, sizeof(*addr), hold);
+	if (!hold)
+		return;
+	HASH_DEL(m->holds, hold);
+	free(hold);
+}
+
 struct block *block_from_json(const char *key, json_t *doc)
 {
 	struct block *b = xzalloc(sizeof(*b));
@@ -134,7 +166,7 @@ struct pick {
 static bool is_free(const struct pick *p, const struct ip_addr *a)
 {
 	return !ipam_is_reserved(p->net, a) && !rest_has(p->rests, a) &&
-	       !local_user(p->m, p->net, a);
+	       !model_hold(p->m, a) && !local_user(p->m, p->net, a);
 }
 
 /* An address that is ours to give, now. */
@@ -286,6 +318,7 @@ static int static_check(const struct pick *p, const struct ip_addr *want,
 			const char *ip, struct refusal *r)
 {
 	const struct net *net = p->net;
+	const struct hold *hold = model_hold(p->m, want);
 	const struct pod *user;
 	const struct endpoint *ep;
 	char buf[PREFIX_STRLEN];
@@ -306,10 +339,13 @@ static int static_check(const struct pick *p, const struct ip_addr *want,
 	for (ep = net->endpoints; ep; ep = ep->hh.next)
 		if (ip_eq(&ep->addr, want))
 			return refuse_taken(r, net, ip, ep->node, ep->pod);
-	if (rest_has(p->rests, want))
-		return refuse(r, API_CONFLICT, "ip", "try again in 30 s",
-			      "address %s was in use a moment ago and rests",
-			      ip);
+	if (hold)
+		return refuse(r, API_CONFLICT, "ip",
+			      "choose another address, or none",
+			      "address %s on network \"%s\" is held for %s", ip,
+			      net->name, hold->holder);
+	/* One that rests may be had by name: who restarts a container with its
+	 * own address means that one. */
 	return 0;
 }
 
@@ -367,7 +403,8 @@ int ipam_return(const struct model *m, const struct net *net,
 	const struct block *b = block_at(net, &home);
 	struct block next;
 
-	if (!b || is_mine(m, b) || local_user(m, net, addr))
+	if (!b || is_mine(m, b) || local_user(m, net, addr) ||
+	    model_hold(m, addr))
 		return 0;
 	for (size_t i = 0; i < b->lent_len; i++) {
 		if (!ip_eq(&b->lent[i].addr, addr) ||

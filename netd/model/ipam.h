@@ -32,6 +32,21 @@ void rest_put(struct rest **rests, const struct ip_addr *addr,
 bool rest_has(const struct rest *rests, const struct ip_addr *addr);
 void rests_free(struct rest **rests);
 
+/* An address that an engine asked for, before or beside its container. */
+struct hold {
+	struct ip_addr addr;
+	char network[NAME_LEN];
+	/* In a sentence: "Docker". */
+	char holder[NAME_LEN];
+	UT_hash_handle hh;
+};
+
+void model_hold_put(struct model *m, const struct ip_addr *addr,
+		    const char *network, const char *holder);
+void model_hold_del(struct model *m, const struct ip_addr *addr);
+const struct hold *model_hold(const struct model *m,
+			      const struct ip_addr *addr);
+
 /* One put, compared with the revision looked at (0: the key is new). */
 struct ipam_change {
 	char key[PATH_LEN];

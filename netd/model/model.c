@@ -849,9 +849,14 @@ void model_free(struct model *m)
 	struct node *node, *node_tmp;
 	struct port_claim *claim, *claim_tmp;
 	struct pod *pod, *pod_tmp;
+	struct hold *hold, *hold_tmp;
 
 	if (!m)
 		return;
+	HASH_ITER (hh, m->holds, hold, hold_tmp) {
+		HASH_DEL(m->holds, hold);
+		free(hold);
+	}
 	HASH_ITER (hh, m->pods, pod, pod_tmp) {
 		HASH_DEL(m->pods, pod);
 		pod_free(pod);

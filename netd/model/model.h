@@ -176,6 +176,7 @@ struct port_claim {
 };
 
 struct pod;
+struct hold;
 
 struct model {
 	char self[NAME_LEN];
@@ -188,6 +189,8 @@ struct model {
 	int64_t gen_subnets_rev, gen_ports_rev;
 	/* This node's, by name without case: the journal's content. */
 	struct pod *pods;
+	/* By address; see ipam.h. */
+	struct hold *holds;
 };
 
 /* What to look at again after a change. */

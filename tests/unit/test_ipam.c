@@ -193,7 +193,31 @@ static void test_resting_address_is_not_given(void **state)
 				   &change, &r),
 			 0);
 	assert_false(ip_eq(&a, &b));
+	/* Who names it gets it. */
+	assert_int_equal(ipam_pick(m, model_net(m, "blue"), rests, &a, &b,
+				   &change, &r),
+			 0);
+	assert_true(ip_eq(&a, &b));
 	rests_free(&rests);
+	model_free(m);
+}
+
+static void test_held_address_is_not_given(void **state)
+{
+	struct model *m = make("n1");
+	struct ip_addr a, b;
+	struct refusal r = { 0 };
+
+	(void)state;
+	assert_int_equal(pick(m, NULL, &a, &r), 0);
+	model_hold_put(m, &a, "blue", "Docker");
+	assert_int_equal(pick(m, NULL, &b, &r), 0);
+	assert_false(ip_eq(&a, &b));
+	assert_int_equal(pick(m, "10.5.0.2", &b, &r), -EINVAL);
+	assert_int_equal(r.code, API_CONFLICT);
+	assert_non_null(strstr(r.message, "Docker"));
+	model_hold_del(m, &a);
+	assert_int_equal(pick(m, "10.5.0.2", &b, &r), 0);
 	model_free(m);
 }
 
@@ -347,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_static_of_another_node),
 		cmocka_unit_test(test_all_are_given_and_none_twice),
 		cmocka_unit_test(test_resting_address_is_not_given),
+		cmocka_unit_test(test_held_address_is_not_given),
 		cmocka_unit_test(test_nodes_race),
 		cmocka_unit_test(test_subnets_do_not_overlap),
 		cmocka_unit_test(test_vips),
