@@ -122,18 +122,25 @@ static int add_ports(struct call *call, struct pod *pod)
 	return 0;
 }
 
-static json_t *attachment_show(const struct attachment *at)
+static json_t *attachment_show(const struct pod *pod,
+			       const struct attachment *at)
 {
+	json_t *aliases = pod_aliases(pod, at);
 	char buf[MAC_STRLEN];
 	json_t *doc =
 		json_pack("{s:s, s:o, s:s, s:s}", "network", at->network, "ip",
 			  json_ip(&at->addr), "mac", mac_str(&at->mac, buf),
 			  "interface", at->ifname);
 
-	json_object_set_new(doc, "aliases",
-			    at->aliases ? json_incref(at->aliases)
-					: json_array());
+	json_object_set_new(doc, "aliases", aliases ? aliases : json_array());
 	return doc;
+}
+
+static const char *pod_state(const struct pod *pod)
+{
+	if (pod->leaving)
+		return "leaving";
+	return *pod_unready(pod) ? "unready" : "up";
 }
 
 static json_t *pod_json(const struct call *call, const struct pod *pod)
@@ -141,17 +148,17 @@ static json_t *pod_json(const struct call *call, const struct pod *pod)
 	json_t *nets = json_array(), *ports = json_array();
 
 	for (size_t i = 0; i < pod->nets_len; i++)
-		json_array_append_new(nets, attachment_show(&pod->nets[i]));
+		json_array_append_new(nets,
+				      attachment_show(pod, &pod->nets[i]));
 	for (size_t i = 0; i < pod->ports_len; i++)
 		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:s, s:o, "
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, "
 			 "s:o}",
 			 "name", pod->name, "id",
 			 pod->nets_len ? pod->nets[0].id : "", "node",
-			 call->m->self, "state",
-			 pod->leaving ? "leaving" : "up", "state_reason", "",
-			 "owner", pod->owner, "container", pod->container,
-			 "labels", pod->labels, "netns",
+			 call->m->self, "state", pod_state(pod), "state_reason",
+			 pod_unready(pod), "owner", pod->owner, "container",
+			 pod->container, "labels", pod_labels(pod), "netns",
 			 pod->own_ns ? "own" : "foreign", "networks", nets,
 			 "ports", ports);
 }
@@ -230,6 +237,7 @@ static void list_remote(struct call *call, const struct net *net,
 {
 	char key[NAME_LEN + POD_NAME_LEN], buf[MAC_STRLEN];
 	bool is_up = model_node_is_up(call->m, ep->node);
+	const char *state = is_up ? ep->unready ? "unready" : "up" : "down";
 	json_t *pod;
 
 	snprintf(key, sizeof(key), "%s/%s", ep->node, ep->pod);
@@ -237,7 +245,7 @@ static void list_remote(struct call *call, const struct net *net,
 	if (!pod) {
 		pod = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:[]}",
 				"name", ep->pod, "id", ep->id, "node", ep->node,
-				"state", is_up ? "up" : "down", "state_reason",
+				"state", state, "state_reason",
 				is_up ? "" : "its node is down", "netns", "",
 				"networks", "ports");
 		json_object_set(pod, "labels",

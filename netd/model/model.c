@@ -679,6 +679,10 @@ struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
 
 	if (!old)
 		tell_endpoint(marks, EVENT_POD_ATTACHED, net, ep);
+	else if (old->unready != ep->unready)
+		tell_endpoint(marks,
+			      ep->unready ? EVENT_POD_UNREADY : EVENT_POD_READY,
+			      net, ep);
 	else if (!endpoint_eq(old, ep))
 		tell_endpoint(marks, EVENT_POD_UPDATED, net, ep);
 	if (old)
@@ -714,6 +718,7 @@ static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
 	}
 	if (json_get_mac(doc, &ep->mac))
 		ep->mac = mac_from_ip(&ep->addr);
+	ep->unready = json_is_false(json_object_get(doc, "ready"));
 	ep->labels = json_incref(json_object_get(doc, "labels"));
 	ep->aliases = json_incref(json_object_get(doc, "aliases"));
 	return ep;

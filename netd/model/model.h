@@ -77,6 +77,8 @@ struct endpoint {
 	char node[NAME_LEN];
 	char id[ENDPOINT_ID_LEN];
 	char pod[POD_NAME_LEN];
+	/* It runs, but its engine says that it cannot serve. */
+	bool unready;
 	struct ip_addr addr;
 	struct mac_addr mac;
 	json_t *labels;

@@ -23,6 +23,7 @@ void pod_free(struct pod *pod)
 	while (pod->nets_len)
 		pod_detach(pod, &pod->nets[pod->nets_len - 1]);
 	json_decref(pod->labels);
+	json_decref(pod->found);
 	free(pod->ports);
 	free(pod);
 }
@@ -79,6 +80,7 @@ struct pod *pod_from_json(json_t *doc)
 	const char *name = json_string_value(json_object_get(doc, "name"));
 	json_t *nets = json_object_get(doc, "networks");
 	json_t *labels = json_object_get(doc, "labels");
+	json_t *found = json_object_get(doc, "found");
 	struct pod *pod;
 	json_t *item;
 	size_t i;
@@ -92,6 +94,8 @@ struct pod *pod_from_json(json_t *doc)
 	json_get_str(doc, "container", pod->container, sizeof(pod->container));
 	if (json_is_object(labels))
 		json_object_update(pod->labels, labels);
+	if (json_is_object(found))
+		pod->found = json_incref(found);
 	if (ports_read(json_object_get(doc, "ports"), pod)) {
 		pod_free(pod);
 		return NULL;
@@ -109,16 +113,71 @@ struct pod *pod_from_json(json_t *doc)
 json_t *pod_to_json(const struct pod *pod)
 {
 	json_t *nets = json_array(), *ports = json_array();
+	json_t *doc;
 
 	for (size_t i = 0; i < pod->nets_len; i++)
 		json_array_append_new(nets, attachment_json(&pod->nets[i]));
 	for (size_t i = 0; i < pod->ports_len; i++)
 		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
-	return json_pack("{s:i, s:s, s:b, s:b, s:s, s:s, s:O, s:o, s:o}",
-			 "schema", 1, "name", pod->name, "own_ns", pod->own_ns,
-			 "leaving", pod->leaving, "owner", pod->owner,
-			 "container", pod->container, "labels", pod->labels,
-			 "networks", nets, "ports", ports);
+	doc = json_pack("{s:i, s:s, s:b, s:b, s:s, s:s, s:O, s:o, s:o}",
+			"schema", 1, "name", pod->name, "own_ns", pod->own_ns,
+			"leaving", pod->leaving, "owner", pod->owner,
+			"container", pod->container, "labels", pod->labels,
+			"networks", nets, "ports", ports);
+	json_object_set(doc, "found", pod->found);
+	return doc;
+}
+
+/* ---- as others see it ---- */
+
+static const char *found_str(const struct pod *pod, const char *field)
+{
+	const char *text =
+		json_string_value(json_object_get(pod->found, field));
+
+	return text ? text : "";
+}
+
+json_t *pod_labels(const struct pod *pod)
+{
+	json_t *found = json_object_get(pod->found, "labels");
+	json_t *all;
+
+	if (!json_object_size(found))
+		return json_incref(pod->labels);
+	all = json_copy(found);
+	json_object_update(all, pod->labels);
+	return all;
+}
+
+const char *pod_shown_name(const struct pod *pod)
+{
+	const char *name = found_str(pod, "name");
+
+	return *pod->owner && *name ? name : pod->name;
+}
+
+json_t *pod_aliases(const struct pod *pod, const struct attachment *at)
+{
+	json_t *found = json_object_get(json_object_get(pod->found, "aliases"),
+					at->network);
+	const char *other = found_str(pod, "name");
+	json_t *all;
+
+	if (!pod->found)
+		return json_incref(at->aliases);
+	if (str_eq(other, pod_shown_name(pod)))
+		other = pod->name;
+	all = at->aliases ? json_copy(at->aliases) : json_array();
+	if (*other)
+		json_array_append_new(all, json_string(other));
+	json_array_extend(all, found);
+	return all;
+}
+
+const char *pod_unready(const struct pod *pod)
+{
+	return found_str(pod, "unready");
 }
 
 struct pod *model_pod(const struct model *m, const char *name)

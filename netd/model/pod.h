@@ -42,6 +42,12 @@ struct pod {
 	char owner[16];
 	char container[ENGINE_ID_LEN];
 	json_t *labels;
+	/*
+	 * What the engine says of the container, or NULL: {"name", "unready":
+	 * why or "", "labels": {}, "aliases": {"NET": []}}. It was not asked
+	 * for here, so what was holds where both speak.
+	 */
+	json_t *found;
 	/* Ports of this node that lead here. */
 	struct pod_port *ports;
 	size_t ports_len;
@@ -59,6 +65,14 @@ struct pod *model_pod(const struct model *m, const char *name);
 void model_pod_add(struct model *m, struct pod *pod);
 /* Takes it out of the model; the caller's to free. */
 void model_pod_remove(struct model *m, struct pod *pod);
+
+/* As everybody is to see it: asked for and found. New references. */
+json_t *pod_labels(const struct pod *pod);
+json_t *pod_aliases(const struct pod *pod, const struct attachment *at);
+/* The container's name for one that an engine named, else the pod's. */
+const char *pod_shown_name(const struct pod *pod);
+/* Why it must get no traffic although it runs; "": nothing says so. */
+const char *pod_unready(const struct pod *pod);
 
 struct attachment *pod_attachment(struct pod *pod, const char *network);
 /* Forgets the attachment at this place of nets[]. */

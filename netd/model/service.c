@@ -390,7 +390,8 @@ static void static_backends(const struct model *m, const struct net *net,
 				if (ip_eq(&ep->addr, &st->addr))
 					break;
 			/* A pod that is not there takes no traffic. */
-			if (!ep || !model_node_is_up(m, ep->node))
+			if (!ep || ep->unready ||
+			    !model_node_is_up(m, ep->node))
 				continue;
 			b.node = ep->node;
 			b.id = ep->id;

@@ -170,7 +170,8 @@ struct ip_addr *plan_pod_addrs(const struct model *m,
 	struct addrs addrs = { 0 };
 
 	for (size_t i = 0; name && i < name->len; i++)
-		if (model_node_is_up(m, name->eps[i]->node))
+		if (!name->eps[i]->unready &&
+		    model_node_is_up(m, name->eps[i]->node))
 			addr_add(&addrs, &name->eps[i]->addr);
 	*len = addrs.len;
 	return addrs.list;
@@ -214,7 +215,7 @@ json_t *plan_up(const struct model *m, const struct net *net)
 		json_t *list = json_array();
 
 		for (; ep; ep = ep->hh.next)
-			if (str_eq(ep->node, m->self) &&
+			if (str_eq(ep->node, m->self) && !ep->unready &&
 			    service_selects(s, ep->labels) &&
 			    endpoint_is_up(m, ep))
 				json_array_append_new(

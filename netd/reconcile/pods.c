@@ -166,11 +166,12 @@ static void show(struct reconcile *rc, const struct pod *pod,
 	endpoint_key(rc, at, ep->key, sizeof(ep->key));
 	memcpy(ep->node, rc->m->self, sizeof(ep->node));
 	memcpy(ep->id, at->id, sizeof(ep->id));
-	memcpy(ep->pod, pod->name, sizeof(ep->pod));
+	str_copy(ep->pod, sizeof(ep->pod), pod_shown_name(pod));
+	ep->unready = *pod_unready(pod);
 	ep->addr = at->addr;
 	ep->mac = at->mac;
-	ep->labels = json_incref(pod->labels);
-	ep->aliases = json_incref(at->aliases);
+	ep->labels = pod_labels(pod);
+	ep->aliases = pod_aliases(pod, at);
 	net_endpoint_put(net, ep, &marks);
 	rc_mark(rc, MARK_PUBLISH, net->name, "");
 }
@@ -444,6 +445,21 @@ int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 	detach(rc, pod, at);
 	pod_detach(pod, at);
 	put_clients(rc, pod);
+	return journal_put(rc, pod);
+}
+
+int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found)
+{
+	AUTO(json_freep) json_t *next = found;
+
+	if (pod->leaving || json_equal(pod->found, next))
+		return 0;
+	json_decref(pod->found);
+	pod->found = take_ptr(next);
+	for (size_t i = 0; i < pod->nets_len; i++)
+		if (pod->nets[i].is_up)
+			show(rc, pod, &pod->nets[i]);
+	/* A crash before this line only has it said again. */
 	return journal_put(rc, pod);
 }
 

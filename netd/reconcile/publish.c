@@ -86,6 +86,8 @@ static void want_endpoints(struct wants *w, const struct net *net)
 				ep->pod, "ip", json_ip(&ep->addr), "mac",
 				mac_str(&ep->mac, mac), "labels", ep->labels);
 		json_object_set(doc, "aliases", ep->aliases);
+		if (ep->unready)
+			json_object_set_new(doc, "ready", json_false());
 		want(w, false, doc, "n/%s/e/pods/%s/%s", net->name, ep->node,
 		     ep->id);
 	}

@@ -88,6 +88,12 @@ int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 /* Who listens on the host, for pod_port_claim(). */
 struct pod_port_listeners reconcile_listeners(const struct reconcile *rc);
 
+/*
+ * What an engine says of the pod's container, as in struct pod; taken. Names,
+ * labels and readiness follow here and in the store; kept over a restart.
+ */
+int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found);
+
 /* Fills a new endpoint id. */
 void reconcile_new_id(char id[ENDPOINT_ID_LEN]);
 

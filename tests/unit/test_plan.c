@@ -160,6 +160,18 @@ static void test_pod_names(void **state)
 	assert_int_equal(addrs_of(m, "WEB-2"), 1);
 	assert_int_equal(addrs_of(m, "cache"), 2);
 	assert_int_equal(addrs_of(m, "nobody"), 0);
+	/* Nor is a pod that its engine calls unhealthy, until it is not. */
+	model_apply(m, "n/blue/e/pods/n2/aa",
+		    "{\"pod\":\"Web-2\",\"ip\":\"10.5.0.16\",\"labels\":{},"
+		    "\"aliases\":[\"cache\"],\"ready\":false}",
+		    58, NULL);
+	assert_int_equal(addrs_of(m, "web-2"), 0);
+	assert_int_equal(addrs_of(m, "cache"), 1);
+	model_apply(m, "n/blue/e/pods/n2/aa",
+		    "{\"pod\":\"Web-2\",\"ip\":\"10.5.0.16\",\"labels\":{},"
+		    "\"aliases\":[\"cache\"]}",
+		    59, NULL);
+	assert_int_equal(addrs_of(m, "cache"), 2);
 	/* A dead node's pods are not answered with. */
 	model_apply(m, "c/alive/n3", NULL, 60, NULL);
 	assert_int_equal(addrs_of(m, "cache"), 1);
@@ -268,6 +280,10 @@ static void test_told(void **state)
 		  "{\"pod\":\"web-3\",\"ip\":\"10.5.0.15\",\"labels\":{},"
 		  "\"aliases\":[]}",
 		  { "pod updated web-3 net=blue node=n3 10.5.0.15" } },
+		{ "n/blue/e/pods/n3/bb",
+		  "{\"pod\":\"web-3\",\"ip\":\"10.5.0.15\",\"labels\":{},"
+		  "\"aliases\":[],\"ready\":false}",
+		  { "pod unready web-3 net=blue node=n3 10.5.0.15" } },
 		{ "n/blue/e/pods/n3/bb",
 		  NULL,
 		  { "pod detached web-3 net=blue node=n3 10.5.0.15" } },

@@ -325,6 +325,50 @@ static void test_json(void **state)
 	pod_free(pod);
 }
 
+/* What was asked for holds where an engine says something else. */
+static void test_found(void **state)
+{
+	static const char doc_text[] =
+		"{\"name\":\"docker-1\",\"labels\":{\"app\":\"web\"},"
+		"\"networks\":[{\"id\":\"aa\",\"network\":\"blue\",\"vni\":1,"
+		"\"ip\":\"10.5.0.7\",\"aliases\":[\"asked\"]}],\"found\":{"
+		"\"name\":\"shop-web-1\",\"unready\":\"starting\","
+		"\"labels\":{\"app\":\"other\",\"tier\":\"1\"},"
+		"\"aliases\":{\"blue\":[\"web\"],\"red\":[\"not-here\"]}}}";
+	static const struct {
+		const char *owner, *name, *aliases;
+	} rows[] = {
+		{ "", "docker-1", "[\"asked\",\"shop-web-1\",\"web\"]" },
+		{ "docker", "shop-web-1", "[\"asked\",\"docker-1\",\"web\"]" },
+	};
+	AUTO(json_freep) json_t *doc = json_loads(doc_text, 0, NULL);
+	struct pod *first = pod_from_json(doc);
+	AUTO(json_freep) json_t *again = pod_to_json(first);
+	struct pod *pod = pod_from_json(again);
+	AUTO(json_freep) json_t *labels = pod_labels(pod);
+	AUTO(str_freep) char *text = json_line(labels);
+
+	(void)state;
+	assert_string_equal(text, "{\"app\":\"web\",\"tier\":\"1\"}");
+	assert_string_equal(pod_unready(pod), "starting");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(json_freep) json_t *aliases = NULL;
+		AUTO(str_freep) char *line = NULL;
+
+		str_copy(pod->owner, sizeof(pod->owner), rows[i].owner);
+		aliases = pod_aliases(pod, &pod->nets[0]);
+		line = json_line(aliases);
+		assert_string_equal(pod_shown_name(pod), rows[i].name);
+		assert_string_equal(line, rows[i].aliases);
+	}
+	json_decref(pod->found);
+	pod->found = NULL;
+	assert_string_equal(pod_unready(pod), "");
+	assert_string_equal(pod_shown_name(pod), "docker-1");
+	pod_free(pod);
+	pod_free(first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_port_claim),
 		cmocka_unit_test(test_port_claim_itself),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
