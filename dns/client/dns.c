@@ -632,14 +632,26 @@ int dns_client_del(struct dns *dns, const struct ip_addr *addr)
 	return 0;
 }
 
-int dns_name_put(struct dns *dns, const struct want_name *want,
-		 const struct ip_addr *addrs)
+/* 1: there is something to tell. */
+static int told_later(struct dns *dns, int changes)
 {
-	int changes = shadow_name_put(dns->shadow, want, addrs);
-
 	if (changes > 0)
 		changed(dns);
 	return MIN(changes, 0);
+}
+
+int dns_name_put(struct dns *dns, const struct want_name *want,
+		 const struct ip_addr *addrs, const struct want_host *hosts)
+{
+	return told_later(dns,
+			  shadow_name_put(dns->shadow, want, addrs, hosts));
+}
+
+int dns_record_put(struct dns *dns, uint32_t vni, const char *name,
+		   const struct want_value *values, size_t len)
+{
+	return told_later(dns, shadow_record_put(dns->shadow, vni, name, values,
+						 len));
 }
 
 int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,

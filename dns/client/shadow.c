@@ -33,17 +33,13 @@ struct client_item {
 	UT_hash_handle hh;
 };
 
-/* There may be many: only what is used of want_name is kept. */
+/* There may be many: only what is used is kept. */
 struct name_item {
 	struct item item;
 	UT_hash_handle hh;
-	uint32_t ttl;
-	uint32_t ports_len;
-	uint32_t addrs_len;
-	bool ptr;
-	/* The key (vni, kind, name), then ports, then addresses. */
+	uint32_t len;
+	/* Of the bytes, the key's; see packed.h. */
 	uint32_t key_len;
-	uint32_t body_len;
 	uint8_t bytes[];
 };
 
@@ -308,142 +304,68 @@ static int client_tell(const struct client_item *client, int fd)
 
 /* Names. */
 
-#define KEY_HEAD (2 * sizeof(uint32_t))
-#define KEY_MAX (KEY_HEAD + POD_NAME_LEN)
-
-static uint32_t name_key(uint8_t key[KEY_MAX], uint32_t vni,
-			 enum name_kind kind, const char *name)
-{
-	uint32_t head[2] = { vni, kind };
-	size_t len = strnlen(name, POD_NAME_LEN);
-
-	memcpy(key, head, sizeof(head));
-	for (size_t i = 0; i < len; i++)
-		key[KEY_HEAD + i] = (uint8_t)tolower((unsigned char)name[i]);
-	return (uint32_t)(KEY_HEAD + len);
-}
-
-static struct name_item *name_find(const struct shadow *s, const uint8_t *key,
-				   uint32_t len)
+static bool name_take(struct shadow *s, const struct wbuf *w, size_t key_len)
 {
 	struct name_item *name;
 
-	HASH_FIND(hh, s->names, key, len, name);
-	return name;
-}
-
-static struct name_item *name_new(const struct want_name *want,
-				  const struct ip_addr *addrs,
-				  const uint8_t *key, uint32_t key_len)
-{
-	size_t ports = want->ports_len * sizeof(want->ports[0]);
-	size_t len = want->addrs_len * sizeof(*addrs);
-	struct name_item *name = xzalloc(sizeof(*name) + key_len + ports + len);
-	uint8_t *at = name->bytes;
-
-	name->item.kind = ITEM_NAME;
-	name->ttl = want->ttl;
-	name->ports_len = want->ports_len;
-	name->addrs_len = want->addrs_len;
-	name->ptr = want->ptr;
-	name->key_len = key_len;
-	name->body_len = (uint32_t)(ports + len);
-	memcpy(at, key, key_len);
-	for (uint32_t i = 0; i < want->ports_len; i++) {
-		struct want_name_port port;
-
-		memset(&port, 0, sizeof(port));
-		port.port = want->ports[i].port;
-		port.proto = want->ports[i].proto;
-		memcpy(at + key_len + i * sizeof(port), &port, sizeof(port));
+	HASH_FIND(hh, s->names, w->data, key_len, name);
+	if (name && name->len == w->len &&
+	    memcmp(name->bytes, w->data, w->len) == 0 && !name->item.dead) {
+		name->item.seen = true;
+		return false;
 	}
-	if (len)
-		memcpy(at + key_len + ports, addrs, len);
-	return name;
-}
-
-static bool name_same(const struct name_item *a, const struct name_item *b)
-{
-	return a->ttl == b->ttl && a->ports_len == b->ports_len &&
-	       a->ptr == b->ptr && a->body_len == b->body_len &&
-	       memcmp(a->bytes + a->key_len, b->bytes + b->key_len,
-		      a->body_len) == 0;
+	if (name)
+		item_free(s, &name->item);
+	name = xzalloc(sizeof(*name) + w->len);
+	name->item.kind = ITEM_NAME;
+	name->item.seen = true;
+	name->len = (uint32_t)w->len;
+	name->key_len = (uint32_t)key_len;
+	memcpy(name->bytes, w->data, w->len);
+	HASH_ADD_KEYPTR(hh, s->names, name->bytes, key_len, name);
+	return enqueue(s, &name->item);
 }
 
 int shadow_name_put(struct shadow *s, const struct want_name *want,
-		    const struct ip_addr *addrs)
+		    const struct ip_addr *addrs, const struct want_host *hosts)
 {
-	struct name_item *old, *name;
-	uint8_t key[KEY_MAX];
-	uint32_t len;
+	uint8_t bytes[PACKED_NAME_MAX];
+	struct wbuf w = wbuf_make(bytes, sizeof(bytes));
+	size_t key_len;
+	int err = packed_name(&w, want, addrs, hosts, &key_len);
 
-	if (want->addrs_len > NAME_ADDRS_MAX ||
-	    want->ports_len > NAME_PORTS_MAX || want->kind >= NAME_KIND_MAX)
-		return -E2BIG;
-	len = name_key(key, want->vni, want->kind, want->name);
-	old = name_find(s, key, len);
-	name = name_new(want, addrs, key, len);
-	name->item.seen = true;
-	if (old && !old->item.dead && name_same(old, name)) {
-		old->item.seen = true;
-		free(name);
-		return 0;
-	}
-	if (old)
-		item_free(s, &old->item);
-	HASH_ADD_KEYPTR(hh, s->names, name->bytes, name->key_len, name);
-	enqueue(s, &name->item);
-	return 1;
+	return err ? err : name_take(s, &w, key_len);
+}
+
+int shadow_record_put(struct shadow *s, uint32_t vni, const char *name,
+		      const struct want_value *values, size_t len)
+{
+	uint8_t bytes[PACKED_MAX];
+	struct wbuf w = wbuf_make(bytes, sizeof(bytes));
+	size_t key_len;
+	int err = packed_values(&w, vni, name, values, len, &key_len);
+
+	return err ? err : name_take(s, &w, key_len);
 }
 
 bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
 		     const char *name)
 {
-	uint8_t key[KEY_MAX];
-	uint32_t len = name_key(key, vni, kind, name);
-	struct name_item *item = name_find(s, key, len);
+	uint8_t bytes[PACKED_KEY_MAX];
+	struct wbuf w = wbuf_make(bytes, sizeof(bytes));
+	size_t len = packed_key(&w, vni, kind, name);
+	struct name_item *item;
 
+	HASH_FIND(hh, s->names, bytes, len, item);
 	return item && kill_item(s, &item->item);
-}
-
-static int name_del_tell(const struct name_item *name, int fd)
-{
-	struct proto_name_key key = { 0 };
-	uint32_t head[2];
-
-	memcpy(head, name->bytes, sizeof(head));
-	key.vni = head[0];
-	key.kind = head[1];
-	memcpy(key.name, name->bytes + KEY_HEAD, name->key_len - KEY_HEAD);
-	return proto_send(fd, PROTO_NAME_DEL, &key, sizeof(key), NULL);
 }
 
 static int name_tell(const struct name_item *name, int fd)
 {
-	const uint8_t *body = name->bytes + name->key_len;
-	size_t addrs = name->addrs_len * sizeof(struct ip_addr);
-	size_t ports = name->body_len - addrs;
-	struct {
-		struct want_name want;
-		struct ip_addr addrs[NAME_ADDRS_MAX];
-	} msg;
-	uint32_t head[2];
+	bool dead = name->item.dead;
 
-	if (name->item.dead)
-		return name_del_tell(name, fd);
-	memset(&msg.want, 0, sizeof(msg.want));
-	memcpy(head, name->bytes, sizeof(head));
-	msg.want.vni = head[0];
-	msg.want.kind = (enum name_kind)head[1];
-	memcpy(msg.want.name, name->bytes + KEY_HEAD, name->key_len - KEY_HEAD);
-	msg.want.ttl = name->ttl;
-	msg.want.ports_len = name->ports_len;
-	msg.want.addrs_len = name->addrs_len;
-	msg.want.ptr = name->ptr;
-	memcpy(msg.want.ports, body, ports);
-	memcpy(msg.addrs, body + ports, addrs);
-	return proto_send(fd, PROTO_NAME_PUT, &msg, sizeof(msg.want) + addrs,
-			  NULL);
+	return proto_send(fd, dead ? PROTO_NAME_DEL : PROTO_NAME_PUT,
+			  name->bytes, dead ? name->key_len : name->len, NULL);
 }
 
 /* Stub zones. */

@@ -21,7 +21,7 @@ struct shadow *shadow_new(void);
 void shadow_free(struct shadow *s);
 
 /*
- * true: something is to be told. A zone's descriptors become the shadow's;
+ * true (or 1): something is to be told. A zone's descriptors become the shadow's;
  * sent: the server has them already.
  */
 bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
@@ -30,7 +30,9 @@ bool shadow_zone_del(struct shadow *s, uint32_t vni);
 bool shadow_client_put(struct shadow *s, const struct want_client *want);
 bool shadow_client_del(struct shadow *s, const struct ip_addr *addr);
 int shadow_name_put(struct shadow *s, const struct want_name *want,
-		    const struct ip_addr *addrs);
+		    const struct ip_addr *addrs, const struct want_host *hosts);
+int shadow_record_put(struct shadow *s, uint32_t vni, const char *name,
+		      const struct want_value *values, size_t len);
 bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
 		     const char *name);
 bool shadow_stub_put(struct shadow *s, const struct want_upstream *want);

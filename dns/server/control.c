@@ -37,6 +37,7 @@ struct control {
 	ev_timer stats_timer;
 	struct dns_stats stats_sent;
 	struct proto_msg msg;
+	struct packed packed;
 };
 
 static void link_free(struct link *l)
@@ -163,20 +164,27 @@ static int take_client_del(struct server *s, struct proto_msg *m)
 
 static int take_name_put(struct server *s, struct proto_msg *m)
 {
-	struct want_name *want = &m->body.name.want;
+	struct packed *p = &s->control->packed;
+	int err = packed_read(m->body.name, m->head.len, p);
 
-	want->name[sizeof(want->name) - 1] = '\0';
-	return zones_name_put(s->zones, want, m->body.name.addrs);
+	if (err)
+		return err;
+	if (p->want.kind == NAME_RECORD)
+		return zones_record_put(s->zones, p->want.vni, p->want.name,
+					p->values, p->values_len);
+	return zones_name_put(s->zones, &p->want, p->addrs,
+			      p->has_hosts ? p->hosts : NULL);
 }
 
 static int take_name_del(struct server *s, struct proto_msg *m)
 {
-	struct proto_name_key *key = &m->body.key;
+	struct rbuf r = rbuf_make(m->body.name, m->head.len);
+	struct want_name want;
+	int err = packed_read_key(&r, &want);
 
-	key->name[sizeof(key->name) - 1] = '\0';
-	zones_name_del(s->zones, key->vni, (enum name_kind)key->kind,
-		       key->name);
-	return 0;
+	if (!err)
+		zones_name_del(s->zones, want.vni, want.kind, want.name);
+	return err;
 }
 
 static int take_stub_put(struct server *s, struct proto_msg *m)

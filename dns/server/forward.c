@@ -103,7 +103,7 @@ static struct question *find_same(const struct forward *f,
 
 	DL_FOREACH (f->oldest, q)
 		if (q->type == query->type &&
-		    dns_name_eq(&q->name, &query->name))
+		    dns_name_eq(&q->name, dns_query_target(query)))
 			return q;
 	return NULL;
 }
@@ -146,7 +146,7 @@ static struct question *ask(struct forward *f, const struct dns_query *query,
 
 	q->token = ++f->last_token;
 	q->deadline = now + FORWARD_TIME_MS;
-	q->name = query->name;
+	q->name = *dns_query_target(query);
 	q->type = query->type;
 	HASH_ADD(hh, f->by_token, token, sizeof(q->token), q);
 	DL_APPEND(f->oldest, q);
@@ -162,7 +162,8 @@ size_t forward_query(struct forward *f, const struct dns_query *query,
 	struct question *q;
 	uint64_t token;
 
-	len = cache_get(f->cache, &query->name, query->type, now, bytes);
+	len = cache_get(f->cache, dns_query_target(query), query->type, now,
+			bytes);
 	if (len) {
 		f->stats->cached++;
 		return dns_answer_reply(bytes, len, query, out, limit);
@@ -183,7 +184,8 @@ size_t forward_query(struct forward *f, const struct dns_query *query,
 	wake(f);
 	/* The sender may answer before it returns: q is not touched again. */
 	token = q->token;
-	len = dns_query_write(&query->name, query->type, random_id(), bytes);
+	len = dns_query_write(dns_query_target(query), query->type, random_id(),
+			      bytes);
 	if (f->ops.send(f->ctx, bytes, len, token))
 		forward_done(f, token, NULL, 0, now);
 	return 0;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zone.h"
 
-#include <arpa/nameser.h>
 #include <errno.h>
 
-#include "msg.h"
 #include "netd/util.h"
 
 struct client {
@@ -13,9 +11,13 @@ struct client {
 	UT_hash_handle hh;
 };
 
-/* An address's name. A later claim wins: names move by put, then del. */
+/*
+ * An address's name, one per kind: a pod keeps its own while a service has
+ * another for it. A later claim wins: names move by put, then del.
+ */
 struct reverse_key {
 	uint32_t vni;
+	uint32_t kind;
 	struct ip_addr addr;
 };
 
@@ -33,32 +35,6 @@ struct zones {
 	struct reverse *reverses;
 	bool synced;
 };
-
-#define KEY_HEAD (sizeof(uint32_t) + 1)
-#define KEY_MAX (KEY_HEAD + DNS_NAME_MAX)
-
-static size_t key_make(uint8_t key[KEY_MAX], uint32_t vni, enum name_kind kind,
-		       const uint8_t *labels, size_t len)
-{
-	memcpy(key, &vni, sizeof(vni));
-	key[sizeof(vni)] = (uint8_t)kind;
-	memcpy(key + KEY_HEAD, labels, len);
-	return KEY_HEAD + len;
-}
-
-const uint8_t *record_labels(const struct record *rec, size_t *len)
-{
-	*len = rec->key_len - KEY_HEAD;
-	return rec->key + KEY_HEAD;
-}
-
-static uint32_t record_vni(const struct record *rec)
-{
-	uint32_t vni;
-
-	memcpy(&vni, rec->key, sizeof(vni));
-	return vni;
-}
 
 struct zones *zones_new(void)
 {
@@ -249,34 +225,26 @@ bool view_sees(const struct view *view, const struct zone *zone)
 
 /* Names. */
 
-static void reverse_put(struct zones *z, const struct ip_addr *addr,
+static void reverse_put(struct zones *z, const struct reverse_key *key,
 			const struct record *rec)
 {
-	struct reverse_key key;
 	struct reverse *r;
 
-	memset(&key, 0, sizeof(key));
-	key.vni = record_vni(rec);
-	key.addr = *addr;
-	HASH_FIND(hh, z->reverses, &key, sizeof(key), r);
+	HASH_FIND(hh, z->reverses, key, sizeof(*key), r);
 	if (!r) {
 		r = xzalloc(sizeof(*r));
-		r->key = key;
-		HASH_ADD(hh, z->reverses, key, sizeof(key), r);
+		r->key = *key;
+		HASH_ADD(hh, z->reverses, key, sizeof(*key), r);
 	}
 	r->rec = rec;
 }
 
-static void reverse_del(struct zones *z, const struct ip_addr *addr,
+static void reverse_del(struct zones *z, const struct reverse_key *key,
 			const struct record *rec)
 {
-	struct reverse_key key;
 	struct reverse *r;
 
-	memset(&key, 0, sizeof(key));
-	key.vni = record_vni(rec);
-	key.addr = *addr;
-	HASH_FIND(hh, z->reverses, &key, sizeof(key), r);
+	HASH_FIND(hh, z->reverses, key, sizeof(*key), r);
 	if (!r || r->rec != rec)
 		return;
 	HASH_DEL(z->reverses, r);
@@ -285,27 +253,17 @@ static void reverse_del(struct zones *z, const struct ip_addr *addr,
 
 static void reverses_each(struct zones *z, const struct record *rec,
 			  void (*fn)(struct zones *z,
-				     const struct ip_addr *addr,
+				     const struct reverse_key *key,
 				     const struct record *rec))
 {
-	const size_t data_at = 12;
-
 	if (!rec->ptr)
 		return;
-	for (uint32_t i = 0; i < rec->a_len; i++) {
-		struct ip_addr addr;
-		uint32_t v4;
+	for (uint32_t i = 0; i < record_addrs_len(rec); i++) {
+		struct reverse_key key = { .vni = record_vni(rec),
+					   .kind = record_kind(rec),
+					   .addr = record_addr(rec, i) };
 
-		memcpy(&v4, rec->a + i * RR_A_LEN + data_at, sizeof(v4));
-		addr = ip_from_be32(v4);
-		fn(z, &addr, rec);
-	}
-	for (uint32_t i = 0; i < rec->aaaa_len; i++) {
-		struct ip_addr addr;
-
-		memcpy(addr.b, rec->aaaa + i * RR_AAAA_LEN + data_at,
-		       sizeof(addr.b));
-		fn(z, &addr, rec);
+		fn(z, &key, rec);
 	}
 }
 
@@ -316,96 +274,78 @@ static void record_drop(struct zones *z, struct record *rec)
 	free(rec);
 }
 
-static void rr_write(struct wbuf *w, uint32_t ttl, const struct ip_addr *addr)
-{
-	bool v4 = ip_is_v4(addr);
-	size_t len = v4 ? 4 : 16;
-
-	wbuf_u16(w, DNS_OWNER(0));
-	wbuf_u16(w, v4 ? ns_t_a : ns_t_aaaa);
-	wbuf_u16(w, ns_c_in);
-	wbuf_u32(w, ttl);
-	wbuf_u16(w, (uint16_t)len);
-	wbuf_bytes(w, addr->b + sizeof(addr->b) - len, len);
-}
-
-static struct record *record_new(const struct want_name *want,
-				 const struct ip_addr *addrs,
-				 const uint8_t *key, size_t key_len)
-{
-	struct record *rec;
-	struct wbuf a, aaaa;
-	uint32_t v4 = 0;
-	size_t a_size, aaaa_size;
-
-	for (uint32_t i = 0; i < want->addrs_len; i++)
-		v4 += ip_is_v4(&addrs[i]);
-	a_size = (size_t)v4 * RR_A_LEN;
-	aaaa_size = (size_t)(want->addrs_len - v4) * RR_AAAA_LEN;
-	rec = xzalloc(sizeof(*rec) + key_len + a_size + aaaa_size);
-	memcpy(rec->key, key, key_len);
-	rec->key_len = (uint32_t)key_len;
-	rec->ttl = want->ttl;
-	rec->ports_len = want->ports_len;
-	memcpy(rec->ports, want->ports, sizeof(rec->ports));
-	rec->ptr = want->ptr;
-	rec->a = rec->key + key_len;
-	rec->a_len = v4;
-	rec->aaaa = rec->a + a_size;
-	rec->aaaa_len = want->addrs_len - v4;
-	a = wbuf_make(rec->a, a_size);
-	aaaa = wbuf_make(rec->aaaa, aaaa_size);
-	for (uint32_t i = 0; i < want->addrs_len; i++)
-		rr_write(ip_is_v4(&addrs[i]) ? &a : &aaaa, want->ttl,
-			 &addrs[i]);
-	return rec;
-}
-
-static int name_key(uint8_t key[KEY_MAX], uint32_t vni, enum name_kind kind,
-		    const char *text, size_t *len)
+static int name_key(uint8_t key[RECORD_KEY_MAX], uint32_t vni,
+		    enum name_kind kind, const char *text, size_t *len)
 {
 	struct dns_name name;
 
 	if (kind >= NAME_KIND_MAX || dns_name_parse(text, &name) ||
 	    !name.labels)
 		return -EINVAL;
-	*len = key_make(key, vni, kind, name.b, name.len - 1u);
+	*len = record_key(key, vni, kind, name.b, name.len - 1u);
 	return 0;
 }
 
-int zones_name_put(struct zones *z, const struct want_name *want,
-		   const struct ip_addr *addrs)
+static struct record *record_find(const struct zones *z, const uint8_t *key,
+				  size_t len)
 {
-	uint8_t key[KEY_MAX];
-	struct record *rec, *old;
-	size_t len;
-	int err;
+	struct record *rec;
 
-	if (want->ports_len > NAME_PORTS_MAX ||
-	    want->addrs_len > NAME_ADDRS_MAX)
-		return -EINVAL;
-	err = name_key(key, want->vni, want->kind, want->name, &len);
-	if (err)
-		return err;
-	HASH_FIND(hh, z->names, key, len, old);
+	HASH_FIND(hh, z->names, key, len, rec);
+	return rec;
+}
+
+/* Takes the record in place of the one of its key. */
+static void record_put(struct zones *z, struct record *rec)
+{
+	struct record *old = record_find(z, record_key_of(rec), rec->key_len);
+
 	if (old)
 		record_drop(z, old);
-	rec = record_new(want, addrs, key, len);
-	HASH_ADD_KEYPTR(hh, z->names, rec->key, rec->key_len, rec);
+	HASH_ADD_KEYPTR(hh, z->names, record_key_of(rec), rec->key_len, rec);
 	reverses_each(z, rec, reverse_put);
-	return 0;
+}
+
+int zones_name_put(struct zones *z, const struct want_name *want,
+		   const struct ip_addr *addrs, const struct want_host *hosts)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	struct record *rec;
+	size_t len;
+	int err = name_key(key, want->vni, want->kind, want->name, &len);
+
+	if (!err)
+		err = record_new(want, addrs, hosts, key, len, &rec);
+	if (!err)
+		record_put(z, rec);
+	return err;
+}
+
+int zones_record_put(struct zones *z, uint32_t vni, const char *name,
+		     const struct want_value *values, size_t n)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	struct record *rec;
+	size_t len;
+	int err = name_key(key, vni, NAME_RECORD, name, &len);
+
+	if (!err)
+		err = record_new_values(values, n, key, len, &rec);
+	if (!err)
+		record_put(z, rec);
+	return err;
 }
 
 void zones_name_del(struct zones *z, uint32_t vni, enum name_kind kind,
 		    const char *name)
 {
-	uint8_t key[KEY_MAX];
+	uint8_t key[RECORD_KEY_MAX];
 	struct record *rec;
 	size_t len;
 
 	if (name_key(key, vni, kind, name, &len))
 		return;
-	HASH_FIND(hh, z->names, key, len, rec);
+	rec = record_find(z, key, len);
 	if (rec)
 		record_drop(z, rec);
 }
@@ -414,25 +354,25 @@ const struct record *zones_name(const struct zones *z, uint32_t vni,
 				enum name_kind kind, const uint8_t *labels,
 				size_t len)
 {
-	uint8_t key[KEY_MAX];
-	const struct record *rec;
+	uint8_t key[RECORD_KEY_MAX];
 
-	len = key_make(key, vni, kind, labels, len);
-	HASH_FIND(hh, z->names, key, len, rec);
-	return rec;
+	len = record_key(key, vni, kind, labels, len);
+	return record_find(z, key, len);
 }
 
 const struct record *zones_ptr(const struct zones *z, uint32_t vni,
 			       const struct ip_addr *addr)
 {
-	struct reverse_key key;
-	const struct reverse *r;
+	struct reverse_key key = { .vni = vni, .addr = *addr };
 
-	memset(&key, 0, sizeof(key));
-	key.vni = vni;
-	key.addr = *addr;
-	HASH_FIND(hh, z->reverses, &key, sizeof(key), r);
-	return r ? r->rec : NULL;
+	for (key.kind = 0; key.kind < NAME_KIND_MAX; key.kind++) {
+		const struct reverse *r;
+
+		HASH_FIND(hh, z->reverses, &key, sizeof(key), r);
+		if (r)
+			return r->rec;
+	}
+	return NULL;
 }
 
 /* Everything at once. */

@@ -3,9 +3,9 @@
  * zone - what the server knows: networks, who may ask, names; pure.
  *
  * put and del may be repeated. Between sync_begin and sync_end everything is
- * told again; what was not, goes at the end. Records are kept as ready wire
- * bytes whose owner is the question's name (0xC00C), so that an answer is a
- * copy. Pointers that lookups return hold until the next put, del or end.
+ * told again; what was not, goes at the end. Records are ready bytes (see
+ * record.h), so that an answer is a copy. Pointers that lookups return hold
+ * until the next put, del or end.
  */
 #pragma once
 
@@ -17,10 +17,7 @@
 
 #include "name.h"
 #include "netd/want.h"
-
-/* Owner, type, class, TTL, length; then the address. */
-#define RR_A_LEN 16
-#define RR_AAAA_LEN 28
+#include "record.h"
 
 struct zone {
 	struct want_zone want;
@@ -29,23 +26,6 @@ struct zone {
 	uint8_t label_len;
 	bool stale;
 	UT_hash_handle hh;
-};
-
-struct record {
-	UT_hash_handle hh;
-	uint32_t ttl;
-	struct want_name_port ports[NAME_PORTS_MAX];
-	uint32_t ports_len;
-	uint32_t a_len;
-	uint32_t aaaa_len;
-	/* Both lie behind the key, in one piece with the record. */
-	uint8_t *a;
-	uint8_t *aaaa;
-	bool ptr;
-	bool stale;
-	/* vni, kind, labels without the root: the key. */
-	uint32_t key_len;
-	uint8_t key[];
 };
 
 /* Who asks: the networks that answer, in order. */
@@ -72,8 +52,11 @@ int zones_put(struct zones *z, const struct want_zone *want);
 void zones_del(struct zones *z, uint32_t vni);
 void zones_client_put(struct zones *z, const struct want_client *want);
 void zones_client_del(struct zones *z, const struct ip_addr *addr);
+/* hosts: one per address, or NULL. -EINVAL: it cannot be told in DNS. */
 int zones_name_put(struct zones *z, const struct want_name *want,
-		   const struct ip_addr *addrs);
+		   const struct ip_addr *addrs, const struct want_host *hosts);
+int zones_record_put(struct zones *z, uint32_t vni, const char *name,
+		     const struct want_value *values, size_t len);
 void zones_name_del(struct zones *z, uint32_t vni, enum name_kind kind,
 		    const char *name);
 
@@ -102,7 +85,6 @@ bool view_sees(const struct view *view, const struct zone *zone);
 const struct record *zones_name(const struct zones *z, uint32_t vni,
 				enum name_kind kind, const uint8_t *labels,
 				size_t len);
+/* Whose address this is: a service's before a pod's. */
 const struct record *zones_ptr(const struct zones *z, uint32_t vni,
 			       const struct ip_addr *addr);
-/* The record's own labels, without the root. */
-const uint8_t *record_labels(const struct record *rec, size_t *len);

@@ -57,26 +57,30 @@ static const struct shape {
 	{ ns_t_aaaa, 16, 0, 0 },
 };
 
+static const struct shape *shape_of(uint16_t type)
+{
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+		if (shapes[i].type == type)
+			return &shapes[i];
+	return NULL;
+}
+
 static int data_check(const struct rbuf *msg, const struct record *rr)
 {
 	size_t end = rr->data_at + rr->data_len;
 	struct rbuf r = rbuf_make(msg->data, end);
+	const struct shape *s = shape_of(rr->type);
 	struct dns_name name;
 
+	if (!s)
+		return 0;
 	r.pos = rr->data_at;
-	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
-		const struct shape *s = &shapes[i];
-
-		if (s->type != rr->type)
-			continue;
-		rbuf_ptr(&r, s->before);
-		for (unsigned k = 0; k < s->names && !r.bad; k++)
-			if (dns_name_read(&r, &name))
-				return -EBADMSG;
-		rbuf_ptr(&r, s->behind);
-		return r.bad || r.pos != end ? -EBADMSG : 0;
-	}
-	return 0;
+	rbuf_ptr(&r, s->before);
+	for (unsigned k = 0; k < s->names && !r.bad; k++)
+		if (dns_name_read(&r, &name))
+			return -EBADMSG;
+	rbuf_ptr(&r, s->behind);
+	return r.bad || r.pos != end ? -EBADMSG : 0;
 }
 
 static void ttl_take(struct dns_answer *a, uint32_t ttl)
@@ -226,6 +230,101 @@ void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max)
 	}
 }
 
+/*
+ * Behind aliases of ours nothing stands where it stood: records are written
+ * anew, their names in full, but for the last alias' target, which is there.
+ */
+static void owner_write(struct wbuf *w, const struct record *rr,
+			const struct dns_chain *chain)
+{
+	if (dns_name_eq(&rr->owner, &chain->target))
+		wbuf_u16(w, (uint16_t)(0xc000 | chain->target_at));
+	else
+		dns_name_write(w, &rr->owner, true);
+}
+
+static void data_write(struct wbuf *w, const struct rbuf *msg,
+		       const struct record *rr)
+{
+	struct rbuf r = rbuf_make(msg->data, rr->data_at + rr->data_len);
+	const struct shape *s = shape_of(rr->type);
+	struct dns_name name;
+
+	r.pos = rr->data_at;
+	if (s) {
+		wbuf_bytes(w, rbuf_ptr(&r, s->before), s->before);
+		for (unsigned k = 0; k < s->names; k++)
+			if (!dns_name_read(&r, &name))
+				dns_name_write(w, &name, true);
+	}
+	wbuf_bytes(w, r.data + r.pos, rbuf_left(&r));
+}
+
+static bool rr_rewrite(struct wbuf *w, const struct rbuf *msg,
+		       const struct record *rr, const struct dns_chain *chain)
+{
+	size_t start = w->len, len_at;
+
+	owner_write(w, rr, chain);
+	wbuf_u16(w, rr->type);
+	wbuf_u16(w, ns_c_in);
+	wbuf_u32(w, rr->ttl);
+	len_at = w->len;
+	wbuf_u16(w, 0);
+	data_write(w, msg, rr);
+	if (w->bad) {
+		w->len = start;
+		return false;
+	}
+	w->data[len_at] = (uint8_t)((w->len - len_at - 2) >> 8);
+	w->data[len_at + 1] = (uint8_t)(w->len - len_at - 2);
+	return true;
+}
+
+/* Answers, and who says that there are none; the rest is optional. */
+static void chain_write(struct dns_reply *reply, const struct dns_chain *chain,
+			struct rbuf r, const uint16_t count[4])
+{
+	struct dns_name name;
+	struct record rr;
+
+	wbuf_bytes(&reply->w, chain->rrs, chain->len);
+	reply->count[DNS_ANSWER] = chain->count;
+	reply->truncated = reply->w.bad || dns_name_read(&r, &name);
+	rbuf_u32(&r);
+	for (unsigned i = 0; i < (unsigned)count[1] + count[2]; i++) {
+		bool answer = i < count[1];
+
+		if (reply->truncated || record_read(&r, &rr))
+			return;
+		if (!answer && rr.type != ns_t_soa)
+			continue;
+		if (!rr_rewrite(&reply->w, &r, &rr, chain))
+			reply->truncated = true;
+		else
+			reply->count[answer ? DNS_ANSWER : DNS_AUTHORITY]++;
+	}
+}
+
+static size_t chain_reply(const uint8_t *data, size_t len,
+			  const struct dns_query *query, void *buf,
+			  size_t limit)
+{
+	struct rbuf r = rbuf_make(data, len);
+	struct dns_reply reply;
+	uint16_t count[4];
+
+	rbuf_u16(&r);
+	dns_reply_begin(&reply, query, buf, limit);
+	reply.rcode = rbuf_u16(&r) & 15;
+	for (size_t i = 0; i < ARRAY_LEN(count); i++)
+		count[i] = rbuf_u16(&r);
+	chain_write(&reply, &query->chain, r, count);
+	if (reply.truncated)
+		dns_reply_clear(&reply);
+	return dns_reply_end(&reply);
+}
+
 size_t dns_answer_reply(const uint8_t *data, size_t len,
 			const struct dns_query *query, void *buf, size_t limit)
 {
@@ -234,6 +333,8 @@ size_t dns_answer_reply(const uint8_t *data, size_t len,
 	struct rbuf head = rbuf_make(data, len);
 	struct dns_reply reply;
 
+	if (query->chain.count)
+		return chain_reply(data, len, query, buf, limit);
 	rbuf_u16(&head);
 	dns_reply_begin(&reply, query, buf, limit);
 	reply.rcode = rbuf_u16(&head) & 15;

@@ -40,6 +40,25 @@ enum {
 /* RFC 6891 9: its upper bits travel in the OPT. */
 #define DNS_BADVERS 16
 
+/* Further names for one name are followed; more is a loop. */
+#define DNS_ALIASES_MAX 8
+/* Owner, type, class, TTL, length; then the name it stands for. */
+#define DNS_ALIAS_LEN (12 + DNS_NAME_MAX)
+
+/*
+ * Aliases of ours that were followed from the question's name: what an
+ * upstream then says about the last one comes behind them.
+ */
+struct dns_chain {
+	/* CNAME records as they stand behind the question; 0: none. */
+	uint16_t count;
+	uint16_t len;
+	/* Where in the answer the last one's target stands. */
+	uint16_t target_at;
+	struct dns_name target;
+	uint8_t rrs[DNS_ALIASES_MAX * DNS_ALIAS_LEN];
+};
+
 struct dns_query {
 	uint16_t id;
 	uint16_t flags;
@@ -52,7 +71,14 @@ struct dns_query {
 	/* How long an answer over UDP may be. */
 	uint16_t udp_size;
 	struct dns_name name;
+	struct dns_chain chain;
 };
+
+/* What an upstream is asked for. */
+static inline const struct dns_name *dns_query_target(const struct dns_query *q)
+{
+	return q->chain.count ? &q->chain.target : &q->name;
+}
 
 /* Nothing is answered: too short, or itself an answer. */
 #define DNS_DROP (-1)
@@ -95,6 +121,16 @@ bool dns_reply_rrs(struct dns_reply *reply, enum dns_section section,
 /* Drops everything behind the question. */
 void dns_reply_clear(struct dns_reply *reply);
 
+/* Where the next record begins: a record's owner may point to it. */
+static inline size_t dns_reply_at(const struct dns_reply *reply)
+{
+	return reply->w.len;
+}
+
+/* The CNAMEs written so far, if any, into q->chain; its target is there. */
+void dns_reply_chain(const struct dns_reply *reply, uint16_t target_at,
+		     struct dns_query *q);
+
 /* Writes header and OPT; returns the answer's length. */
 size_t dns_reply_end(struct dns_reply *reply);
 
@@ -133,6 +169,9 @@ int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
 /* Makes a checked answer `age` seconds older; TTLs above max are cut first. */
 void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max);
 
-/* A checked answer as the answer to this query; TC when it does not fit. */
+/*
+ * A checked answer, about dns_query_target(), as the answer to this query; TC
+ * when it does not fit.
+ */
 size_t dns_answer_reply(const uint8_t *data, size_t len,
 			const struct dns_query *query, void *buf, size_t limit);

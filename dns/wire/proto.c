@@ -4,7 +4,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* Length of each type's body; NAME_PUT's is the least one. */
+/* Length of each type's body; NAMED: as long as the name takes. */
+#define NAMED 0
 static const struct {
 	size_t len;
 	bool fds;
@@ -20,8 +21,8 @@ static const struct {
 	[PROTO_ZONE_DEL] = { sizeof(struct proto_vni), false },
 	[PROTO_CLIENT_PUT] = { sizeof(struct want_client), false },
 	[PROTO_CLIENT_DEL] = { sizeof(struct ip_addr), false },
-	[PROTO_NAME_PUT] = { sizeof(struct want_name), false },
-	[PROTO_NAME_DEL] = { sizeof(struct proto_name_key), false },
+	[PROTO_NAME_PUT] = { NAMED, false },
+	[PROTO_NAME_DEL] = { NAMED, false },
 	[PROTO_STUB_PUT] = { sizeof(struct want_upstream), false },
 	[PROTO_STUB_DEL] = { sizeof(struct proto_stub_key), false },
 	[PROTO_SYNCED] = { 0, false },
@@ -115,17 +116,16 @@ static bool detach(struct msghdr *mh, int fds[PROTO_FDS_MAX])
 
 static bool is_whole(const struct proto_msg *msg, size_t n)
 {
-	const struct want_name *name = &msg->body.name.want;
 	size_t len = n - sizeof(msg->head);
 
 	if (msg->head.type >= PROTO_MAX || msg->head.len != len)
 		return false;
 	if (msg->fds[0] >= 0 && !types[msg->head.type].fds)
 		return false;
-	if (msg->head.type != PROTO_NAME_PUT)
-		return len == types[msg->head.type].len;
-	return len >= sizeof(*name) && name->addrs_len <= NAME_ADDRS_MAX &&
-	       len == sizeof(*name) + name->addrs_len * sizeof(struct ip_addr);
+	if (msg->head.type == PROTO_NAME_PUT ||
+	    msg->head.type == PROTO_NAME_DEL)
+		return len > 0;
+	return len == types[msg->head.type].len;
 }
 
 int proto_recv(int fd, struct proto_msg *msg)

@@ -3,9 +3,9 @@
  * proto - what netd and netd-dns say to each other.
  *
  * One Unix SEQPACKET connection, one message per packet: a head and the
- * struct of its type, NAME_PUT followed by its addresses. Both ends run on
- * one machine, so numbers are the machine's. Every message has exactly the
- * length its type says; anything else ends the connection.
+ * struct of its type; names are packed (packed.h). Both ends run on one
+ * machine, so numbers are the machine's. Every message has exactly the length
+ * its type says; anything else ends the connection.
  *
  * HELLO, SOCKETS and QUIT never change, so that any version can take the
  * sockets from any other. All else is of PROTO_VERSION, and only spoken when
@@ -24,9 +24,10 @@
 #include "netd/dns.h"
 #include "netd/util.h"
 #include "netd/want.h"
+#include "packed.h"
 
 #define PROTO_MAGIC 0x6e646e73
-#define PROTO_VERSION 2
+#define PROTO_VERSION 3
 #define PROTO_BUILD_LEN 32
 #define PROTO_UPSTREAMS_MAX 8
 /* UDP, then TCP. */
@@ -98,12 +99,6 @@ struct proto_vni {
 	uint32_t vni;
 };
 
-struct proto_name_key {
-	uint32_t vni;
-	uint32_t kind;
-	char name[POD_NAME_LEN];
-};
-
 struct proto_stub_key {
 	uint32_t vni;
 	char zone[POD_NAME_LEN];
@@ -119,11 +114,7 @@ union proto_body {
 	struct proto_vni vni;
 	struct want_client client;
 	struct ip_addr addr;
-	struct proto_name_key key;
-	struct {
-		struct want_name want;
-		struct ip_addr addrs[NAME_ADDRS_MAX];
-	} name;
+	uint8_t name[PACKED_MAX];
 	struct want_upstream stub;
 	struct proto_stub_key stub_key;
 	struct dns_stats stats;

@@ -108,6 +108,7 @@ int dns_query_read(const void *data, size_t len, struct dns_query *ret)
 	ret->edns = false;
 	ret->udp_size = DNS_UDP_MIN;
 	ret->question_len = 0;
+	ret->chain.count = 0;
 	if (opcode(&h) != ns_o_query)
 		return ns_r_notimpl;
 	if (h.count[0] != 1)

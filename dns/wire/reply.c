@@ -80,6 +80,18 @@ void dns_reply_clear(struct dns_reply *reply)
 	memset(reply->count, 0, sizeof(reply->count));
 }
 
+void dns_reply_chain(const struct dns_reply *reply, uint16_t target_at,
+		     struct dns_query *q)
+{
+	struct dns_chain *chain = &q->chain;
+	size_t start = start_of_records(reply);
+
+	chain->count = reply->count[DNS_ANSWER];
+	chain->len = (uint16_t)(reply->w.len - start);
+	chain->target_at = target_at;
+	memcpy(chain->rrs, reply->w.data + start, chain->len);
+}
+
 static void opt_write(struct dns_reply *reply)
 {
 	struct wbuf *w = &reply->w;

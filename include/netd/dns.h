@@ -80,9 +80,15 @@ int dns_zone_del(struct dns *dns, uint32_t vni);
 int dns_client_put(struct dns *dns, const struct want_client *want);
 int dns_client_del(struct dns *dns, const struct ip_addr *addr);
 
-/* addrs holds want->addrs_len addresses. */
+/*
+ * addrs holds want->addrs_len addresses, hosts as many names of them, or is
+ * NULL.
+ */
 int dns_name_put(struct dns *dns, const struct want_name *want,
-		 const struct ip_addr *addrs);
+		 const struct ip_addr *addrs, const struct want_host *hosts);
+/* All records of a name; dns_name_del() takes them away. */
+int dns_record_put(struct dns *dns, uint32_t vni, const char *name,
+		   const struct want_value *values, size_t len);
 int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,
 		 const char *name);
 

@@ -137,27 +137,42 @@ struct want_client {
 	bool host;
 };
 
-/* DNS: what a name means. Where a service and a pod share one, service wins. */
+/* DNS: what a name means. Where several kinds share one, the first wins. */
 enum name_kind {
-	/* NAME: the VIP, or every backend of a dnsrr service. */
+	/* NAME: the VIP, every backend of a dnsrr service, or another name. */
 	NAME_SERVICE,
 	/* tasks.NAME: the backends of a service that are up. */
 	NAME_TASKS,
+	/* NAME: what an operator wrote. */
+	NAME_RECORD,
 	/* NAME: the pods of that name; aliases are pods too. */
 	NAME_POD,
 	NAME_KIND_MAX
 };
 
-/* Ports of a service, for SRV: _port._proto and _name._proto. */
+/* Ports of a service, for SRV: _NAME._proto and _NUMBER._proto. */
 #define NAME_PORTS_MAX 16
+/* 15 characters (RFC 6335 5.1) and a 0. */
+#define PORT_NAME_LEN 16
 
 struct want_name_port {
 	uint16_t port;
 	uint8_t proto;
+	/* What the backends listen on; 0: the same. */
+	uint16_t target;
+	/* Empty: none. */
+	char name[PORT_NAME_LEN];
 };
 
-/* Answers are whole or TC; past this many addresses a name is refused. */
+/* What is beyond is cut by the plan, which says so. */
 #define NAME_ADDRS_MAX 1024
+
+/* What one of a service's addresses is called: HOST.NAME. */
+struct want_host {
+	char name[NAME_LEN];
+	/* A backend with a port of its own; 0: the port's target. */
+	uint16_t port;
+};
 
 struct want_name {
 	uint32_t vni;
@@ -168,8 +183,25 @@ struct want_name {
 	struct want_name_port ports[NAME_PORTS_MAX];
 	uint32_t ports_len;
 	uint32_t addrs_len;
-	/* The addresses' own name (PTR) is this one. */
+	/* It is but another name of this one (CNAME), without addresses. */
+	char target[POD_NAME_LEN];
+	/* SRV leads to each of the backends, not to this name. */
+	bool headless;
+	/* The addresses' own name (PTR) is this one, below their hosts'. */
 	bool ptr;
+};
+
+/* One record of a NAME_RECORD. Text is the target, or TXT's content. */
+#define RECORD_VALUES_MAX 32
+#define RECORD_TEXT_LEN 1024
+
+struct want_value {
+	/* RFC 1035's number: A 1, CNAME 5, PTR 12, TXT 16, AAAA 28, SRV 33. */
+	uint16_t type;
+	uint16_t priority, weight, port;
+	uint32_t ttl;
+	struct ip_addr addr;
+	char text[RECORD_TEXT_LEN];
 };
 
 /*

@@ -189,8 +189,8 @@ struct want_name plan_name(const struct net *net, const struct service *s,
 	str_copy(want.name, sizeof(want.name), s->name);
 	for (size_t i = 0; i < s->ports_len && i < NAME_PORTS_MAX; i++)
 		want.ports[want.ports_len++] =
-			(struct want_name_port){ s->ports[i].port,
-						 s->ports[i].proto };
+			(struct want_name_port){ .port = s->ports[i].port,
+						 .proto = s->ports[i].proto };
 	/* A VIP's name is the service; a task's own name is its pod. */
 	want.ptr = kind == NAME_SERVICE && !s->dnsrr;
 	return want;

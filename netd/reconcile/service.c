@@ -85,13 +85,13 @@ static int tell_names(struct reconcile *rc, const struct net *net,
 
 	if (s->dnsrr) {
 		service.addrs_len = tasks.addrs_len;
-		err = dns_name_put(rc->cfg.dns, &service, addrs);
+		err = dns_name_put(rc->cfg.dns, &service, addrs, NULL);
 	} else {
 		service.addrs_len = 1;
-		err = dns_name_put(rc->cfg.dns, &service, &s->vip);
+		err = dns_name_put(rc->cfg.dns, &service, &s->vip, NULL);
 	}
 	if (!err)
-		err = dns_name_put(rc->cfg.dns, &tasks, addrs);
+		err = dns_name_put(rc->cfg.dns, &tasks, addrs, NULL);
 	free(addrs);
 	return err;
 }
@@ -175,7 +175,7 @@ void rc_name(struct reconcile *rc, const char *net_name, const char *name)
 	str_copy(want.name, sizeof(want.name), name);
 	want.ptr = pn && is_own_name(pn);
 	if (want.addrs_len)
-		err = dns_name_put(rc->cfg.dns, &want, addrs);
+		err = dns_name_put(rc->cfg.dns, &want, addrs, NULL);
 	else
 		err = dns_name_del(rc->cfg.dns, net->vni, NAME_POD, name);
 	free(addrs);

@@ -17,13 +17,16 @@ static struct query_env env = { .random = 1 };
 static void name_add(struct zones *z, uint32_t vni, enum name_kind kind,
 		     const char *name, uint32_t n)
 {
-	struct want_name want = { .vni = vni,
-				  .kind = kind,
-				  .ttl = 5,
-				  .ports = { { 80, 6 }, { 53, 17 } },
-				  .ports_len = 2,
-				  .addrs_len = n,
-				  .ptr = true };
+	struct want_name want = {
+		.vni = vni,
+		.kind = kind,
+		.ttl = 5,
+		.ports = { { .port = 80, .proto = 6, .name = "http" },
+			   { .port = 53, .proto = 17 } },
+		.ports_len = 2,
+		.addrs_len = n,
+		.ptr = true
+	};
 	struct ip_addr addrs[256];
 
 	for (uint32_t i = 0; i < n; i++)
@@ -31,7 +34,7 @@ static void name_add(struct zones *z, uint32_t vni, enum name_kind kind,
 	if (n > 1)
 		addrs[0].b[0] = 0xfd;
 	str_copy(want.name, sizeof(want.name), name);
-	if (zones_name_put(z, &want, addrs))
+	if (zones_name_put(z, &want, addrs, NULL))
 		abort();
 }
 

@@ -69,9 +69,9 @@ static void name_add(struct zones *z, uint32_t vni, enum name_kind kind,
 		list[want.addrs_len++] = ip(a);
 	str_copy(want.name, sizeof(want.name), name);
 	want.ptr = kind != NAME_TASKS;
-	want.ports[0] = (struct want_name_port){ 6379, 6 };
+	want.ports[0] = (struct want_name_port){ .port = 6379, .proto = 6 };
 	want.ports_len = kind == NAME_POD ? 0 : 1;
-	assert_int_equal(zones_name_put(z, &want, list), 0);
+	assert_int_equal(zones_name_put(z, &want, list, NULL), 0);
 }
 
 static void content_add(struct zones *z)
@@ -458,7 +458,7 @@ static void test_query_too_many(void **state)
 
 	for (unsigned i = 0; i < ARRAY_LEN(addrs); i++)
 		addrs[i] = ip_from_v4(0x0a010100 + i);
-	assert_int_equal(zones_name_put(f->zones, &want, addrs), 0);
+	assert_int_equal(zones_name_put(f->zones, &want, addrs, NULL), 0);
 	for (int i = 0; i < 50; i++) {
 		ask(f, BLUE_POD, "big", ns_t_a, &r);
 		assert_true(r.bytes[2] & DNS_FLAG_TC >> 8);

@@ -103,7 +103,7 @@ static void name_tell(struct dns *dns, enum name_kind kind, const char *name,
 	struct ip_addr a = ip(addr);
 
 	str_copy(want.name, sizeof(want.name), name);
-	assert_int_equal(dns_name_put(dns, &want, &a), 0);
+	assert_int_equal(dns_name_put(dns, &want, &a, NULL), 0);
 }
 
 static void content_tell(struct dns *dns)
