@@ -11,9 +11,11 @@
 #pragma once
 
 #include "deliver.bpf.h"
+#include "error.bpf.h"
 #include "flow.bpf.h"
 #include "lb.bpf.h"
 #include "reply.bpf.h"
+#include "work.bpf.h"
 
 /* The pod that sends: its namespace, and the network it sends on. */
 struct client {
@@ -43,60 +45,156 @@ static __always_inline int guard_hits(const struct abi_addr *addr, __be16 port)
  * so the balanced address stands in as the source too.
  */
 static __always_inline int balance_hairpin(struct __sk_buff *skb, struct pkt *p,
-					   const struct abi_flow *choice,
+					   struct work *work,
 					   const struct abi_endpoint *ep,
 					   __u32 vni)
 {
-	struct abi_flow back = {
+	const struct abi_flow *choice = &work->choice;
+	int err;
+
+	work->back = (struct abi_flow){
 		.addr = p->dst,
 		.vtep = p->src,
 		.vni = vni,
 		.port = p->dport,
 		.kind = ABI_FLOW_HAIRPIN,
 	};
-	int err = rewrite_src(skb, p, &back.addr, p->sport);
-
+	err = rewrite_src(skb, p, &work->back.addr, p->sport);
 	if (!err)
 		err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, &back);
+	flow_put_reverse(p, &work->back);
 	return deliver_pod(skb, ep);
 }
 
-/* Translates and notes how to translate back; `back` has kind and VTEP. */
+/* Translates, and notes how to translate back. `entry` is the mesh's. */
 static __always_inline int balance_dnat(struct __sk_buff *skb, struct pkt *p,
-					const struct abi_flow *choice,
-					struct abi_flow *back)
+					struct work *work, __u8 kind,
+					const struct abi_addr *entry)
 {
+	const struct abi_flow *choice = &work->choice;
 	int err;
 
-	back->addr = p->dst;
-	back->port = p->dport;
+	work->back = (struct abi_flow){
+		.addr = p->dst,
+		.port = p->dport,
+		.kind = kind,
+	};
+	if (entry)
+		work->back.vtep = *entry;
 	err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, back);
+	flow_put_reverse(p, &work->back);
 	return 0;
 }
 
 /* The backend of a published port is on this node. */
 static __always_inline int balance_local(struct __sk_buff *skb, struct pkt *p,
-					 const struct abi_flow *choice,
+					 struct work *work,
 					 const struct abi_addr *entry,
 					 const struct client *client)
 {
+	const struct abi_flow *choice = &work->choice;
 	struct abi_endpoint *ep = endpoint_find(choice->vni, &choice->addr);
-	struct abi_flow back = { .kind = ABI_FLOW_MESH };
 	int err;
 
 	if (!ep)
 		return -ABI_DROP_NO_BACKEND;
 	if (client && client->cookie && client->cookie == ep->cookie)
-		return balance_hairpin(skb, p, choice, ep, client->vni);
-	back.vtep = *entry;
-	err = balance_dnat(skb, p, choice, &back);
+		return balance_hairpin(skb, p, work, ep, client->vni);
+	err = balance_dnat(skb, p, work, ABI_FLOW_MESH, entry);
 	return err ? err : deliver_pod(skb, ep);
+}
+
+/* About what balance_error() has to do with. */
+#define ERROR_TO_VIP 1u
+/* Another node chose this one. */
+#define ERROR_LOCAL 2u
+/* By whom the quoted packet was sent to: pods are no routers. */
+#define ERROR_OWN 4u
+
+/* From balance_error(): the backend of choice is on another node. */
+#define ERROR_ELSEWHERE 1
+
+/* An error about what a backend sent is for that backend. */
+static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
+				    __u32 flags, struct work *work)
+{
+	struct abi_flow_key key;
+	struct abi_flow *choice;
+	struct abi_frontend *fe;
+	struct pkt *q;
+
+	if (!p || !work)
+		return -ABI_DROP_KERNEL;
+	choice = &work->choice;
+	q = &work->quoted;
+	if (error_parse(skb, p, q) || !addr_eq(&q->dst, &p->dst))
+		return -ABI_DROP_NO_FRONTEND;
+	if ((flags & ERROR_OWN) && !addr_eq(&q->src, &p->src))
+		return -ABI_DROP_SPOOF_IP;
+	fe = frontend_find(flags & ERROR_TO_VIP ? &p->dst : NULL, q->dport,
+			   q->proto);
+	if (!fe || !q->dport)
+		return -ABI_DROP_NO_FRONTEND;
+	flow_key_forward(&key, q);
+	if (lb_find(q, &key, fe, flags & ERROR_LOCAL, choice) < 0)
+		return -ABI_DROP_NO_BACKEND;
+	if (!(flags & (ERROR_TO_VIP | ERROR_LOCAL)) &&
+	    !(choice->flags & ABI_BACKEND_LOCAL))
+		return ERROR_ELSEWHERE;
+	return error_rewrite(skb, p, q, ERROR_DST, &choice->addr, choice->port);
+}
+
+static __always_inline int balance_published_error(struct __sk_buff *skb,
+						   struct pkt *p, __u32 flags)
+{
+	struct work *work = work_get();
+	int err = balance_error(skb, p, flags, work);
+	struct abi_endpoint *ep;
+
+	if (!work || err < 0)
+		return err;
+	if (err == ERROR_ELSEWHERE && !addr_is_none(&work->choice.vtep))
+		return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
+	ep = endpoint_find(work->choice.vni, &work->choice.addr);
+	return ep && !err ? deliver_pod(skb, ep) : -ABI_DROP_NO_BACKEND;
+}
+
+/*
+ * An error of a backend is for its client, as one of whom the client knows.
+ * Returns the flow's kind, 0 where nothing is balanced, or a reason; the flow
+ * is copied to `back`. Other nodes' pods (no ERROR_OWN) are backends of VIPs
+ * alone.
+ */
+static __noinline int balance_error_back(struct __sk_buff *skb, struct pkt *p,
+					 __u32 flags, struct work *work)
+{
+	struct abi_flow *found, *back;
+	struct pkt *q;
+	int err;
+
+	if (!p || !work)
+		return -ABI_DROP_KERNEL;
+	back = &work->back;
+	q = &work->quoted;
+	if (error_parse(skb, p, q))
+		return 0;
+	found = flow_find_reverse(q);
+	if (!found || (!(flags & ERROR_OWN) && found->kind != ABI_FLOW_VIP))
+		return 0;
+	if ((flags & ERROR_OWN) && !addr_eq(&q->src, &p->src))
+		return -ABI_DROP_SPOOF_IP;
+	*back = *found;
+	if (back->kind == ABI_FLOW_PASS)
+		return ABI_FLOW_PASS;
+	err = error_rewrite(skb, p, q, ERROR_SRC, &back->addr, back->port);
+	if (!err && back->kind == ABI_FLOW_HAIRPIN)
+		err = error_rewrite(skb, p, q, ERROR_DST, &back->vtep,
+				    q->dport);
+	return err ? err : back->kind;
 }
 
 /* This node is where a packet to a published port came in. */
@@ -105,21 +203,23 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 					     const struct abi_frontend *fe,
 					     const struct client *client)
 {
-	struct abi_flow choice = {};
+	struct work *work = work_get();
 	struct abi_addr self;
 
+	if (!work)
+		return -ABI_DROP_KERNEL;
 	if (p->fragment)
 		return -ABI_DROP_FRAGMENTS;
-	if (lb_choose(p, fe, 0, &choice))
+	if (lb_choose(p, fe, 0, &work->choice))
 		return reply_refuse(skb, p, 0);
-	if (choice.flags & ABI_BACKEND_LOCAL) {
+	if (work->choice.flags & ABI_BACKEND_LOCAL) {
 		for (int i = 0; i < 4; i++)
 			self.w[i] = config.vtep.w[i];
-		return balance_local(skb, p, &choice, &self, client);
+		return balance_local(skb, p, work, &self, client);
 	}
-	if (addr_is_none(&choice.vtep))
+	if (addr_is_none(&work->choice.vtep))
 		return -ABI_DROP_NO_BACKEND;
-	return deliver_tunnel(skb, &choice.vtep, ABI_VNI_REQUEST);
+	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
 }
 
 /* Another node sent a packet to a published port here. */
@@ -127,19 +227,25 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 					   const struct abi_addr *entry)
 {
 	struct abi_route *route = route_find(0, &p->dst);
-	struct abi_flow choice = {};
+	struct work *work = work_get();
 	struct abi_frontend *fe;
 
-	if (!route || route->kind != ABI_ROUTE_NODE || !pkt_has_ports(p))
+	if (!work)
+		return -ABI_DROP_KERNEL;
+	if (!route || route->kind != ABI_ROUTE_NODE)
+		return -ABI_DROP_NO_FRONTEND;
+	if (pkt_is_error(p))
+		return balance_published_error(skb, p, ERROR_LOCAL);
+	if (!pkt_has_ports(p))
 		return -ABI_DROP_NO_FRONTEND;
 	if (p->fragment)
 		return -ABI_DROP_FRAGMENTS;
 	fe = frontend_find(NULL, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
-	if (lb_choose(p, fe, 1, &choice))
+	if (lb_choose(p, fe, 1, &work->choice))
 		return -ABI_DROP_NO_BACKEND;
-	return balance_local(skb, p, &choice, entry, NULL);
+	return balance_local(skb, p, work, entry, NULL);
 }
 
 /*

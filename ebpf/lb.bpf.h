@@ -59,27 +59,28 @@ static __always_inline int lb_is_current(const struct abi_flow *flow)
 	       (b->flags & ABI_BACKEND_ALIVE);
 }
 
+/* What lb_find() found. */
+enum lb_found { LB_KEPT, LB_NEW };
+
 /*
- * Fills `choice` and returns 0, or -ABI_DROP_NO_BACKEND. `local`: another
- * node chose this one, so only pods here will do, and where the tables of the
- * two differ for a moment any of them.
+ * Fills `choice`, or returns -ABI_DROP_NO_BACKEND. `local`: another node
+ * chose this one, so only pods here will do, and where the tables of the two
+ * differ for a moment any of them.
  */
-static __always_inline int lb_choose(const struct pkt *p,
-				     const struct abi_frontend *fe, int local,
-				     struct abi_flow *choice)
+static __always_inline int lb_find(const struct pkt *p,
+				   const struct abi_flow_key *key,
+				   const struct abi_frontend *fe, int local,
+				   struct abi_flow *choice)
 {
-	struct abi_flow_key key;
-	struct abi_flow *flow;
+	struct abi_flow *flow = bpf_map_lookup_elem(&flows, key);
 	struct abi_backend *b;
 	__u32 hash, id = 0;
 
-	flow_key_forward(&key, p);
-	flow = bpf_map_lookup_elem(&flows, &key);
 	if (flow && (!local || (flow->flags & ABI_BACKEND_LOCAL)) &&
 	    ((p->proto == IPPROTO_TCP && !pkt_is_syn(p)) ||
 	     lb_is_current(flow))) {
 		*choice = *flow;
-		return 0;
+		return LB_KEPT;
 	}
 
 	hash = lb_hash(p);
@@ -97,6 +98,20 @@ static __always_inline int lb_choose(const struct pkt *p,
 	choice->port = b->port;
 	choice->kind = ABI_FLOW_FORWARD;
 	choice->flags = b->flags & ABI_BACKEND_LOCAL;
-	bpf_map_update_elem(&flows, &key, choice, BPF_ANY);
-	return 0;
+	return LB_NEW;
+}
+
+/* The same, and it stays chosen. 0, or -ABI_DROP_NO_BACKEND. */
+static __always_inline int lb_choose(const struct pkt *p,
+				     const struct abi_frontend *fe, int local,
+				     struct abi_flow *choice)
+{
+	struct abi_flow_key key;
+	int found;
+
+	flow_key_forward(&key, p);
+	found = lb_find(p, &key, fe, local, choice);
+	if (found == LB_NEW)
+		bpf_map_update_elem(&flows, &key, choice, BPF_ANY);
+	return found < 0 ? found : 0;
 }

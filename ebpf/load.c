@@ -165,8 +165,9 @@ static int pin_maps(struct ebpf *bpf)
 		AUTO(str_freep) char *path = NULL;
 		int err;
 
-		/* The loader's constants belong to one load. */
-		if (bpf_map__is_internal(map))
+		/* Constants and scratch memory belong to one load. */
+		if (bpf_map__is_internal(map) ||
+		    map == bpf->skel->maps.work_map)
 			continue;
 		path = xasprintf("%s/%s", bpf->maps_dir, bpf_map__name(map));
 		err = bpf_map__set_pin_path(map, path);

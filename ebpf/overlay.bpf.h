@@ -21,6 +21,26 @@ static __always_inline int overlay_source_ok(const struct pkt *p,
 	       addr_eq(&route->vtep, sender);
 }
 
+/*
+ * The answer of a VIP's backend, or an error about what was sent to it. 1:
+ * it was one, and comes from the VIP now.
+ */
+static __always_inline int overlay_answer(struct __sk_buff *skb, struct pkt *p)
+{
+	struct abi_flow *flow;
+	int err;
+
+	if (pkt_is_error(p)) {
+		err = balance_error_back(skb, p, 0, work_get());
+		return err > 0 ? 1 : err;
+	}
+	flow = flow_find_reverse(p);
+	if (!flow || flow->kind != ABI_FLOW_VIP)
+		return 0;
+	err = rewrite_src(skb, p, &flow->addr, flow->port);
+	return err ? err : 1;
+}
+
 static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 					      struct pkt *p, __u32 vni,
 					      const struct abi_addr *sender)
@@ -29,19 +49,15 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 	struct abi_frontend *fe = NULL;
 	struct abi_endpoint *ep;
 	struct abi_route *route;
-	struct abi_flow *flow;
 	int err;
 
 	if (!net)
 		return -ABI_DROP_UNKNOWN_VNI;
 	if (!overlay_source_ok(p, net, sender))
 		return -ABI_DROP_SPOOF_OVERLAY;
-	flow = flow_find_reverse(p);
-	if (flow && flow->kind == ABI_FLOW_VIP) {
-		err = rewrite_src(skb, p, &flow->addr, flow->port);
-		if (err)
-			return err;
-	}
+	err = overlay_answer(skb, p);
+	if (err < 0)
+		return err;
 	ep = endpoint_find(vni, &p->dst);
 	if (ep) {
 		if (net->flags & ABI_NET_INTERNAL)
@@ -62,9 +78,19 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 					 const struct pkt *p)
 {
 	struct abi_route *route = route_find(0, &p->src);
+	struct work *work = work_get();
+	const struct pkt *about = p;
 
-	if (!route || route->kind != ABI_ROUTE_NODE || p->fragment ||
-	    !pkt_has_ports(p) || !frontend_find(NULL, p->sport, p->proto))
+	if (!route || route->kind != ABI_ROUTE_NODE || p->fragment)
+		return -ABI_DROP_NO_FRONTEND;
+	if (pkt_is_error(p) && work) {
+		about = &work->quoted;
+		if (error_parse(skb, p, &work->quoted) ||
+		    !addr_eq(&about->src, &p->src))
+			return -ABI_DROP_NO_FRONTEND;
+	}
+	if (!pkt_has_ports(about) ||
+	    !frontend_find(NULL, about->sport, about->proto))
 		return -ABI_DROP_NO_FRONTEND;
 	return deliver_client(skb, p, 0);
 }
@@ -132,33 +158,37 @@ static __always_inline int host_to_net(struct __sk_buff *skb,
 
 static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 {
-	struct abi_flow back = { .kind = ABI_FLOW_VIP };
-	struct abi_flow choice = {};
+	struct work *work = work_get();
 	struct abi_frontend *fe;
 	int err;
 
+	if (!work)
+		return -ABI_DROP_KERNEL;
 	if (p->fragment)
 		return -ABI_DROP_FRAGMENTS;
 	if (p->proto == IPPROTO_ICMP && p->detail == ICMP_TYPE_ECHO &&
 	    frontend_find(&p->dst, 0, IPPROTO_ICMP))
 		return reply_echo(skb, p, 1);
+	if (pkt_is_error(p)) {
+		err = balance_error(skb, p, ERROR_TO_VIP, work);
+		return err ? err : host_to_net(skb, p, work->choice.vni);
+	}
 	if (!pkt_has_ports(p))
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
-	if (!fe || lb_choose(p, fe, 0, &choice))
+	if (!fe || lb_choose(p, fe, 0, &work->choice))
 		return reply_refuse(skb, p, 1);
 	/* Outside backends: sockets are translated before, nothing is here. */
-	if (!choice.vni)
+	if (!work->choice.vni)
 		return -ABI_DROP_NO_BACKEND;
-	err = balance_dnat(skb, p, &choice, &back);
-	return err ? err : host_to_net(skb, p, choice.vni);
+	err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
+	return err ? err : host_to_net(skb, p, work->choice.vni);
 }
 
 static __always_inline int overlay_out(struct __sk_buff *skb)
 {
 	struct bpf_tunnel_key key = {};
 	struct abi_route *route;
-	struct abi_flow *flow;
 	struct pkt p;
 	int err;
 
@@ -180,13 +210,10 @@ static __always_inline int overlay_out(struct __sk_buff *skb)
 		return -ABI_DROP_NO_ROUTE;
 
 	/* Backends outside the overlay answer by way of the host. */
-	flow = flow_find_reverse(&p);
-	if (flow && flow->kind == ABI_FLOW_VIP) {
-		err = rewrite_src(skb, &p, &flow->addr, flow->port);
-		if (err)
-			return err;
-	} else {
+	err = overlay_answer(skb, &p);
+	if (err < 0)
+		return err;
+	if (!err)
 		flow_forget_answer(&p);
-	}
 	return host_to_net(skb, &p, route->vni);
 }

@@ -33,6 +33,8 @@ struct icmp_hdr {
 #define ICMP_TYPE_ECHO_REPLY 0
 #define ICMP_TYPE_UNREACHABLE 3
 #define ICMP_TYPE_ECHO 8
+#define ICMP_TYPE_TIME_EXCEEDED 11
+#define ICMP_TYPE_PARAMETER 12
 #define ICMP_CODE_PORT 3
 
 /* More fragments, or an offset. */
@@ -123,6 +125,15 @@ static __always_inline int pkt_is_syn(const struct pkt *p)
 static __always_inline int pkt_has_ports(const struct pkt *p)
 {
 	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+}
+
+/* An ICMP message that is about another packet, and quotes it. */
+static __always_inline int pkt_is_error(const struct pkt *p)
+{
+	return p->proto == IPPROTO_ICMP && !p->fragment &&
+	       (p->detail == ICMP_TYPE_UNREACHABLE ||
+		p->detail == ICMP_TYPE_TIME_EXCEEDED ||
+		p->detail == ICMP_TYPE_PARAMETER);
 }
 
 static __always_inline int parse_l4(struct __sk_buff *skb, struct pkt *p)

@@ -112,43 +112,63 @@ static __always_inline int pod_to_outside(struct __sk_buff *skb, __u32 vni,
 	return deliver_host(skb);
 }
 
+/* About an answer of a VIP. */
+static __always_inline int pod_error_to_vip(struct __sk_buff *skb,
+					    struct pkt *p,
+					    const struct client *client)
+{
+	struct work *work = work_get();
+	int err = balance_error(skb, p, ERROR_TO_VIP | ERROR_OWN, work);
+
+	if (!work || err)
+		return err;
+	if (!work->choice.vni)
+		return pod_to_outside(skb, client->vni, 0);
+	return deliver_net(skb, work->choice.vni, &work->choice.addr);
+}
+
 static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 				      const struct client *client)
 {
-	struct abi_flow back = { .kind = ABI_FLOW_VIP };
-	struct abi_flow choice = {};
+	struct work *work = work_get();
 	struct abi_frontend *fe;
 	struct abi_endpoint *ep;
+	struct abi_flow *choice;
 	int err;
 
+	if (!work)
+		return -ABI_DROP_KERNEL;
+	choice = &work->choice;
 	if (p->fragment)
 		return -ABI_DROP_FRAGMENTS;
 	if (p->proto == IPPROTO_ICMP) {
 		if (p->detail == ICMP_TYPE_ECHO &&
 		    frontend_find(&p->dst, 0, IPPROTO_ICMP))
 			return reply_echo(skb, p, 0);
+		if (pkt_is_error(p))
+			return pod_error_to_vip(skb, p, client);
 		return -ABI_DROP_NO_FRONTEND;
 	}
 	if (!pkt_has_ports(p))
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
-	if (!fe || lb_choose(p, fe, 0, &choice))
+	if (!fe || lb_choose(p, fe, 0, choice))
 		return reply_refuse(skb, p, 0);
 
-	if (!choice.vni) {
-		if (guard_hits(&choice.addr, choice.port))
+	if (!choice->vni) {
+		if (guard_hits(&choice->addr, choice->port))
 			return -ABI_DROP_STORE_GUARD;
-		err = balance_dnat(skb, p, &choice, &back);
+		err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
 		return err ? err : pod_to_outside(skb, client->vni, 0);
 	}
-	ep = endpoint_find(choice.vni, &choice.addr);
+	ep = endpoint_find(choice->vni, &choice->addr);
 	if (ep && client->cookie && ep->cookie == client->cookie)
-		return balance_hairpin(skb, p, &choice, ep, client->vni);
-	err = balance_dnat(skb, p, &choice, &back);
+		return balance_hairpin(skb, p, work, ep, client->vni);
+	err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
 	if (err)
 		return err;
 	return ep ? deliver_pod(skb, ep)
-		  : deliver_net(skb, choice.vni, &choice.addr);
+		  : deliver_net(skb, choice->vni, &choice->addr);
 }
 
 /* A node's address: a published port, or the node itself. */
@@ -170,6 +190,12 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_INTERNAL;
 	if (fe)
 		return balance_published(skb, p, fe, client);
+	if (!answers && pkt_is_error(p)) {
+		int err = balance_published_error(skb, p, ERROR_OWN);
+
+		if (err != -ABI_DROP_NO_FRONTEND)
+			return err;
+	}
 	if (route->self)
 		return deliver_host(skb);
 	return deliver_tunnel(skb, &route->vtep, client->vni);
@@ -198,6 +224,21 @@ static __always_inline int pod_route(struct __sk_buff *skb, struct pkt *p,
 /* From pod_answer: the packet goes on as any other. */
 #define POD_GOES_ON 1000
 
+/* Translated back: on to the client, wherever it is. */
+static __always_inline int pod_answer_deliver(struct __sk_buff *skb,
+					      const struct pkt *p, int kind,
+					      __u32 vni,
+					      const struct abi_addr *other)
+{
+	if (kind == ABI_FLOW_VIP)
+		return POD_GOES_ON;
+	if (kind == ABI_FLOW_HAIRPIN)
+		return deliver_net(skb, vni, other);
+	if (other->w[3] == config.vtep.w[3])
+		return deliver_client(skb, p, 1);
+	return deliver_tunnel(skb, other, ABI_VNI_REPLY);
+}
+
 /* An answer of a balanced connection gets the address its client knows. */
 static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 				      const struct abi_flow *flow)
@@ -210,17 +251,27 @@ static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 	if (kind == ABI_FLOW_PASS)
 		return POD_GOES_ON;
 	err = rewrite_src(skb, p, &flow->addr, flow->port);
+	if (!err && kind == ABI_FLOW_HAIRPIN)
+		err = rewrite_dst(skb, p, &other, p->dport);
 	if (err)
 		return err;
-	if (kind == ABI_FLOW_VIP)
+	return pod_answer_deliver(skb, p, kind, vni, &other);
+}
+
+/* The same for an error about what a client sent. */
+static __always_inline int pod_error(struct __sk_buff *skb, struct pkt *p,
+				     int *answers)
+{
+	struct work *work = work_get();
+	int kind = balance_error_back(skb, p, ERROR_OWN, work);
+
+	if (!work || kind <= 0)
+		return kind ? kind : POD_GOES_ON;
+	*answers = 1;
+	if (kind == ABI_FLOW_PASS)
 		return POD_GOES_ON;
-	if (kind == ABI_FLOW_HAIRPIN) {
-		err = rewrite_dst(skb, p, &other, p->dport);
-		return err ? err : deliver_net(skb, vni, &other);
-	}
-	if (other.w[3] == config.vtep.w[3])
-		return deliver_client(skb, p, 1);
-	return deliver_tunnel(skb, &other, ABI_VNI_REPLY);
+	return pod_answer_deliver(skb, p, kind, work->back.vni,
+				  &work->back.vtep);
 }
 
 static __always_inline int
@@ -242,6 +293,11 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 	err = pod_forbidden(&p, route);
 	if (err)
 		return err;
+	if (pkt_is_error(&p)) {
+		err = pod_error(skb, &p, &answers);
+		if (err != POD_GOES_ON)
+			return err;
+	}
 	flow = flow_find_reverse(&p);
 	if (flow) {
 		err = pod_answer(skb, &p, flow);

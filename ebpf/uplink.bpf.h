@@ -10,6 +10,18 @@
 /* Neither verdict nor reason: other programs and the stack go on. */
 #define UPLINK_NOT_OURS 1000
 
+/* A router, or the client's host, about what a published port sent. */
+static __always_inline int uplink_error(struct __sk_buff *skb, struct pkt *p)
+{
+	struct abi_route *route = route_find(0, &p->dst);
+	int rc;
+
+	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
+		return UPLINK_NOT_OURS;
+	rc = balance_published_error(skb, p, 0);
+	return rc == -ABI_DROP_NO_FRONTEND ? UPLINK_NOT_OURS : rc;
+}
+
 static __always_inline int uplink_in(struct __sk_buff *skb)
 {
 	struct abi_frontend *fe;
@@ -21,7 +33,11 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present ||
 	    skb->pkt_type != PACKET_HOST)
 		return UPLINK_NOT_OURS;
-	if (parse_ip(skb, &p) || !pkt_has_ports(&p) || !p.dport)
+	if (parse_ip(skb, &p))
+		return UPLINK_NOT_OURS;
+	if (pkt_is_error(&p))
+		return uplink_error(skb, &p);
+	if (!pkt_has_ports(&p) || !p.dport)
 		return UPLINK_NOT_OURS;
 
 	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;

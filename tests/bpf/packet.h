@@ -94,7 +94,8 @@ static inline void put_mac(uint8_t *p, const char *text)
 {
 	struct mac_addr m = { 0 };
 
-	mac_parse(text, &m);
+	if (text)
+		mac_parse(text, &m);
 	memcpy(p, m.b, 6);
 }
 

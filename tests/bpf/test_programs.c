@@ -40,6 +40,7 @@ struct row {
 #include "rows_pod.h"
 #include "rows_balance.h"
 #include "rows_host.h"
+#include "rows_error.h"
 
 static int program_fd(enum program program)
 {
@@ -152,6 +153,8 @@ RUN(rows_node_ports)
 RUN(rows_uplink)
 RUN(rows_to_overlay)
 RUN(rows_from_overlay)
+RUN(rows_error)
+RUN(rows_error_published)
 
 int main(void)
 {
@@ -169,6 +172,8 @@ int main(void)
 		cmocka_unit_test(test_rows_uplink),
 		cmocka_unit_test(test_rows_to_overlay),
 		cmocka_unit_test(test_rows_from_overlay),
+		cmocka_unit_test(test_rows_error),
+		cmocka_unit_test(test_rows_error_published),
 	};
 
 	world_enter();
