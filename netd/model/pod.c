@@ -25,11 +25,14 @@ void pod_free(struct pod *pod)
 	json_decref(pod->labels);
 	json_decref(pod->found);
 	free(pod->ports);
+	free(pod->netns_path);
 	free(pod);
 }
 
 static int attachment_read(json_t *doc, struct attachment *at)
 {
+	uint32_t hand;
+
 	if (json_get_str(doc, "id", at->id, sizeof(at->id)) ||
 	    json_get_str(doc, "network", at->network, sizeof(at->network)) ||
 	    json_get_u32(doc, "vni", &at->vni) ||
@@ -42,6 +45,9 @@ static int attachment_read(json_t *doc, struct attachment *at)
 	json_get_u32(doc, "ifindex", &at->ifindex);
 	json_get_u64(doc, "cookie", &at->cookie);
 	json_get_str(doc, "ifname", at->ifname, sizeof(at->ifname));
+	if (!json_get_u32(doc, "hand", &hand) && hand <= HAND_LEFT)
+		at->hand = (enum attachment_hand)hand;
+	at->asks_host = json_is_true(json_object_get(doc, "asks_host"));
 	at->aliases = json_incref(json_object_get(doc, "aliases"));
 	return 0;
 }
@@ -58,6 +64,10 @@ static json_t *attachment_json(const struct attachment *at)
 			  (json_int_t)at->cookie, "ifname", at->ifname);
 
 	json_object_set(doc, "aliases", at->aliases);
+	if (at->hand != HAND_OURS)
+		json_object_set_new(doc, "hand", json_integer(at->hand));
+	if (at->asks_host)
+		json_object_set_new(doc, "asks_host", json_true());
 	return doc;
 }
 
@@ -368,6 +378,7 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 			 const struct attachment *at, const struct net *net,
 			 uint32_t mtu)
 {
+	const struct attachment *way_out = default_attachment(m, pod);
 	struct want_pod want = {
 		.vni = net->vni,
 		.addr = at->addr,
@@ -375,7 +386,10 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 		.gateway = net_gateway(net),
 		.mac = at->mac,
 		.mtu = net->mtu ? MIN(net->mtu, mtu) : mtu,
-		.default_route = at == default_attachment(m, pod),
+		.default_route = at == way_out,
+		/* One gateway is enough, and one that forwards is better. */
+		.asks_host =
+			at->asks_host && at == (way_out ? way_out : pod->nets),
 		.vips_len = net->vips_len,
 	};
 

@@ -10,6 +10,18 @@
 /* An engine's words for a container and for a network of its own. */
 #define ENGINE_ID_LEN 256
 
+/* Where the pod's end is of a link that an engine moves itself. */
+enum attachment_hand {
+	/* No engine does. */
+	HAND_OURS,
+	/* Here: it may be taken at any moment. */
+	HAND_OFFERED,
+	/* In the container. */
+	HAND_TAKEN,
+	/* The engine said that it takes it out again. */
+	HAND_LEFT,
+};
+
 struct attachment {
 	char id[ENDPOINT_ID_LEN];
 	char network[NAME_LEN];
@@ -27,7 +39,16 @@ struct attachment {
 	/* This process has seen it in place, or seen that its link is gone;
 	 * neither: it could not be taken over, and is tried again. */
 	bool is_up, is_gone;
+	enum attachment_hand hand;
+	/* The container's resolver asks those of the host; see want_pod. */
+	bool asks_host;
 };
+
+/* May others be led there? */
+static inline bool attachment_is_in(const struct attachment *at)
+{
+	return at->hand == HAND_OURS || at->hand == HAND_TAKEN;
+}
 
 struct pod {
 	char name[POD_NAME_LEN];
@@ -51,6 +72,8 @@ struct pod {
 	/* Ports of this node that lead here. */
 	struct pod_port *ports;
 	size_t ports_len;
+	/* Where its namespace is to be expected, or NULL; not kept. */
+	char *netns_path;
 	struct attachment nets[CLIENT_NETS_MAX];
 	size_t nets_len;
 	UT_hash_handle hh;

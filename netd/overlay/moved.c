@@ -90,5 +90,8 @@ int overlay_pod_moved(struct overlay *ov, const char *id, const char *netns,
 	if (fd < 0)
 		return -EAGAIN;
 	ret->ifindex = link.ifindex;
-	return look_inside(fd, link.peer_ifindex, ret);
+	err = look_inside(fd, link.peer_ifindex, ret);
+	if (!err)
+		pod_set_away(ov, id);
+	return err;
 }

@@ -112,6 +112,8 @@ int overlay_pod_del(struct overlay *ov, const char *id);
 
 /* Is the endpoint's link still there? */
 bool overlay_pod_is_up(const struct overlay *ov, const char *id);
+/* Is its other end in another namespace, as of the last look? */
+bool overlay_pod_is_away(const struct overlay *ov, const char *id);
 
 /*
  * Looks at the kernel again: links, addresses, uplinks, nft table, FORWARD

@@ -371,6 +371,21 @@ bool overlay_pod_is_up(const struct overlay *ov, const char *id)
 	return pod && pod->is_up;
 }
 
+bool overlay_pod_is_away(const struct overlay *ov, const char *id)
+{
+	const struct ov_pod *pod = pod_find(ov, id);
+
+	return pod && pod->is_away;
+}
+
+void pod_set_away(struct overlay *ov, const char *id)
+{
+	struct ov_pod *pod = pod_find(ov, id);
+
+	if (pod)
+		pod->is_away = true;
+}
+
 /* Which pods' links are there; one that was shut from outside goes up. */
 int pod_see(struct overlay *ov, const struct ov_scan *scan)
 {
@@ -381,6 +396,7 @@ int pod_see(struct overlay *ov, const struct ov_scan *scan)
 		const struct nl_link *l = ov_scan_link(scan, pod->ifindex);
 
 		pod->is_up = l && str_eq(l->name, pod->link);
+		pod->is_away = pod->is_up && l->peer_nsid != NL_NSID_NONE;
 		if (!pod->is_up || l->is_up)
 			continue;
 		log_info("overlay: link brought up again link=%s", pod->link);

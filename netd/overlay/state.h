@@ -35,6 +35,7 @@ struct ov_pod {
 	char link[LINK_NAME_LEN];
 	uint32_t ifindex;
 	bool is_up;
+	bool is_away;
 	bool seen;
 	UT_hash_handle hh;
 };
@@ -104,6 +105,7 @@ int net_put_nft(struct overlay *ov);
 
 /* pod.c */
 int pod_link_name(struct overlay *ov, const char *id, char ret[LINK_NAME_LEN]);
+void pod_set_away(struct overlay *ov, const char *id);
 int pod_see(struct overlay *ov, const struct ov_scan *scan);
 int pod_sweep(struct overlay *ov, const struct ov_scan *scan);
 void ov_pods_free(struct overlay *ov);

@@ -202,7 +202,9 @@ static bool endpoint_is_up(const struct model *m, const struct endpoint *ep)
 	for (const struct pod *pod = m->pods; pod; pod = pod->hh.next)
 		for (size_t i = 0; i < pod->nets_len; i++)
 			if (str_eq(pod->nets[i].id, ep->id))
-				return pod->nets[i].is_up && !pod->leaving;
+				return pod->nets[i].is_up &&
+				       attachment_is_in(&pod->nets[i]) &&
+				       !pod->leaving;
 	return false;
 }
 

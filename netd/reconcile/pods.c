@@ -35,7 +35,7 @@ static void journal_key(const struct pod *pod, char key[PATH_LEN])
 	str_format(key, PATH_LEN, "pods/%s", pod->key);
 }
 
-static int journal_put(struct reconcile *rc, const struct pod *pod)
+int rc_pod_journal(struct reconcile *rc, const struct pod *pod)
 {
 	AUTO(json_freep) json_t *doc = pod_to_json(pod);
 	AUTO(str_freep) char *line = json_line(doc);
@@ -176,7 +176,7 @@ static void show(struct reconcile *rc, const struct pod *pod,
 	rc_mark(rc, MARK_PUBLISH, net->name, "");
 }
 
-static void hide(struct reconcile *rc, const struct attachment *at)
+void rc_pod_hide(struct reconcile *rc, const struct attachment *at)
 {
 	struct net *net = model_net(rc->m, at->network);
 	struct model_marks marks = rc_marks(rc);
@@ -192,21 +192,23 @@ static void hide(struct reconcile *rc, const struct attachment *at)
 }
 
 /* Every address of the pod may ask about all its networks. */
-static void put_clients(struct reconcile *rc, const struct pod *pod)
+void rc_pod_clients(struct reconcile *rc, const struct pod *pod)
 {
 	struct want_client client = { 0 };
 
 	for (size_t i = 0; i < pod->nets_len; i++)
 		client.vni[client.vni_len++] = pod->nets[i].vni;
 	for (size_t i = 0; i < pod->nets_len; i++) {
+		if (!attachment_is_in(&pod->nets[i]))
+			continue;
 		client.addr = pod->nets[i].addr;
 		dns_client_put(rc->cfg.dns, &client);
 	}
 }
 
 /* A network that left the model while its pod lived: the little we know. */
-static struct want_pod want_of(struct reconcile *rc, const struct pod *pod,
-			       const struct attachment *at)
+struct want_pod rc_pod_want(struct reconcile *rc, const struct pod *pod,
+			    const struct attachment *at)
 {
 	const struct net *net = model_net(rc->m, at->network);
 	uint32_t mtu = reconcile_mtu(rc);
@@ -219,7 +221,7 @@ static struct want_pod want_of(struct reconcile *rc, const struct pod *pod,
 static int attach(struct reconcile *rc, struct pod *pod, struct attachment *at,
 		  int netns, struct refusal *r)
 {
-	struct want_pod want = want_of(rc, pod, at);
+	struct want_pod want = rc_pod_want(rc, pod, at);
 	struct overlay_link link;
 	int err;
 
@@ -298,7 +300,7 @@ static void detach(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	int err;
 
 	rc_ports_del(rc, pod, at);
-	hide(rc, at);
+	rc_pod_hide(rc, at);
 	err = overlay_pod_del(rc->cfg.overlay, at->id);
 	if (err)
 		rc_complain(rc, err, "remove the link of", pod->name,
@@ -354,7 +356,7 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 
 	pod->own_ns = netns < 0;
 	model_pod_add(rc->m, pod);
-	err = journal_put(rc, pod);
+	err = rc_pod_journal(rc, pod);
 	if (err) {
 		refuse(r, API_INTERNAL, NULL, "is the disk full?",
 		       "pod \"%s\": the journal cannot be written: %s",
@@ -368,14 +370,14 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 	if (!err)
 		err = write_resolv(rc, pod);
 	if (!err)
-		err = journal_put(rc, pod);
+		err = rc_pod_journal(rc, pod);
 	if (err) {
 		if (r->code == API_OK)
 			refuse(r, API_INTERNAL, NULL, "see the log of netd",
 			       "pod \"%s\": %s", pod->name, strerror(-err));
 		goto undo;
 	}
-	put_clients(rc, pod);
+	rc_pod_clients(rc, pod);
 	for (size_t i = 0; i < pod->nets_len; i++)
 		show(rc, pod, &pod->nets[i]);
 	return 0;
@@ -385,11 +387,21 @@ undo:
 	return err;
 }
 
+void rc_pod_drop(struct reconcile *rc, struct pod *pod, struct attachment *at)
+{
+	detach(rc, pod, at);
+	pod_detach(pod, at);
+	if (pod->nets_len)
+		rc_pod_journal(rc, pod);
+	else
+		remove_pod(rc, pod);
+}
+
 int reconcile_pod_remove(struct reconcile *rc, struct pod *pod)
 {
 	/* From here on a crash is followed by the rest of the removal. */
 	pod->leaving = true;
-	journal_put(rc, pod);
+	rc_pod_journal(rc, pod);
 	remove_pod(rc, pod);
 	return 0;
 }
@@ -423,18 +435,18 @@ int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
 	}
 	mine = &pod->nets[pod->nets_len++];
 	*mine = *at;
-	err = journal_put(rc, pod);
+	err = rc_pod_journal(rc, pod);
 	if (!err)
 		err = attach(rc, pod, mine, ns, r);
 	if (!err)
-		err = journal_put(rc, pod);
+		err = rc_pod_journal(rc, pod);
 	if (err) {
 		detach(rc, pod, mine);
 		pod_detach(pod, mine);
-		journal_put(rc, pod);
+		rc_pod_journal(rc, pod);
 		return err;
 	}
-	put_clients(rc, pod);
+	rc_pod_clients(rc, pod);
 	show(rc, pod, mine);
 	return 0;
 }
@@ -444,8 +456,8 @@ int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 {
 	detach(rc, pod, at);
 	pod_detach(pod, at);
-	put_clients(rc, pod);
-	return journal_put(rc, pod);
+	rc_pod_clients(rc, pod);
+	return rc_pod_journal(rc, pod);
 }
 
 int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found)
@@ -457,15 +469,15 @@ int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found)
 	json_decref(pod->found);
 	pod->found = take_ptr(next);
 	for (size_t i = 0; i < pod->nets_len; i++)
-		if (pod->nets[i].is_up)
+		if (pod->nets[i].is_up && attachment_is_in(&pod->nets[i]))
 			show(rc, pod, &pod->nets[i]);
 	/* A crash before this line only has it said again. */
-	return journal_put(rc, pod);
+	return rc_pod_journal(rc, pod);
 }
 
-static void adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
+void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 {
-	struct want_pod want = want_of(rc, pod, at);
+	struct want_pod want = rc_pod_want(rc, pod, at);
 	struct overlay_link link = { .ifindex = at->ifindex,
 				     .cookie = at->cookie };
 	int err;
@@ -477,12 +489,13 @@ static void adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	if (err && err != -ENODEV)
 		rc_complain(rc, err, "adopt", pod->name,
 			    overlay_error(rc->cfg.overlay));
-	if (err != -ENODEV && rc_ports_put(rc, pod, at))
+	/* Anything but "gone" is tried again by the next audit. */
+	if (err == -ENODEV || !attachment_is_in(at))
+		return;
+	if (rc_ports_put(rc, pod, at))
 		rc_complain(rc, -EIO, "publish the ports of", pod->name,
 			    ebpf_error(rc->cfg.bpf));
-	/* Anything but "gone" is tried again by the next audit. */
-	if (err != -ENODEV)
-		show(rc, pod, at);
+	show(rc, pod, at);
 }
 
 /* Was its attaching interrupted? Then it was never answered: undone. */
@@ -494,11 +507,20 @@ static bool is_half_done(const struct pod *pod)
 	return pod->leaving;
 }
 
+/* An engine adds networks one by one: only the one that was begun goes. */
+static void drop_half_offered(struct reconcile *rc, struct pod *pod)
+{
+	for (size_t i = pod->nets_len; i-- > 1;)
+		if (pod->nets[i].hand != HAND_OURS && !pod->nets[i].ifindex)
+			rc_pod_drop(rc, pod, &pod->nets[i]);
+}
+
 void rc_pods_adopt(struct reconcile *rc)
 {
 	struct pod *pod, *tmp;
 
 	HASH_ITER (hh, rc->m->pods, pod, tmp) {
+		drop_half_offered(rc, pod);
 		if (is_half_done(pod)) {
 			log_info("reconcile: undoing what was begun pod=%s",
 				 pod->name);
@@ -506,8 +528,8 @@ void rc_pods_adopt(struct reconcile *rc)
 			continue;
 		}
 		for (size_t i = 0; i < pod->nets_len; i++)
-			adopt(rc, pod, &pod->nets[i]);
-		put_clients(rc, pod);
+			rc_pod_adopt(rc, pod, &pod->nets[i]);
+		rc_pod_clients(rc, pod);
 	}
 	rc_pods_check(rc);
 }
@@ -540,6 +562,7 @@ void rc_pods_check(struct reconcile *rc)
 		if (changed && !pod->nets_len)
 			remove_pod(rc, pod);
 		else if (changed)
-			journal_put(rc, pod);
+			rc_pod_journal(rc, pod);
 	}
+	rc_handed_check(rc);
 }

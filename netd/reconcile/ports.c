@@ -2,6 +2,8 @@
 /* Pods' own ports of this node: to the balancer, and who has them already. */
 #include "rc.h"
 
+#include <sys/random.h>
+
 #include "listeners.h"
 #include "netd/ebpf.h"
 #include "netd/util.h"
@@ -104,4 +106,74 @@ struct pod_port_listeners reconcile_listeners(const struct reconcile *rc)
 {
 	return (struct pod_port_listeners){ .arg = rc->m,
 					    .find = find_listener };
+}
+
+/* Forgets those from this place on, newest first. */
+static void cut_ports(struct reconcile *rc, struct pod *pod, size_t len)
+{
+	struct pod all = *pod;
+
+	/* What is taken back is told by a pod that has only those. */
+	all.ports += len;
+	all.ports_len -= len;
+	for (size_t i = 0; i < pod->nets_len; i++)
+		rc_ports_del(rc, &all, &pod->nets[i]);
+	pod->ports_len = len;
+}
+
+static int put_ports(struct reconcile *rc, struct pod *pod)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < pod->nets_len; i++)
+		if (attachment_is_in(&pod->nets[i]))
+			err = rc_ports_put(rc, pod, &pod->nets[i]);
+	return err;
+}
+
+int reconcile_pod_publish(struct reconcile *rc, struct pod *pod,
+			  const struct pod_port *ports, size_t len,
+			  struct refusal *r)
+{
+	struct pod_port_listeners listeners = reconcile_listeners(rc);
+	size_t had = pod->ports_len;
+	unsigned int start;
+	int err = 0;
+
+	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+		abort();
+	for (size_t i = 0; !err && i < len; i++) {
+		struct pod_port port = ports[i];
+
+		err = pod_port_claim(rc->m, pod, &port, &listeners, start, r);
+	}
+	if (!err) {
+		err = put_ports(rc, pod);
+		if (!err)
+			err = rc_pod_journal(rc, pod);
+		if (err)
+			refuse(r, API_INTERNAL, "publish",
+			       "see the log of netd",
+			       "pod \"%s\": cannot publish its ports: %s (%s)",
+			       pod->name, strerror(-err),
+			       ebpf_error(rc->cfg.bpf));
+	}
+	if (err)
+		cut_ports(rc, pod, had);
+	return err;
+}
+
+void reconcile_pod_unpublish(struct reconcile *rc, struct pod *pod,
+			     const char *network)
+{
+	struct attachment *at = pod_attachment(pod, network);
+	size_t kept = 0;
+
+	if (at)
+		rc_ports_del(rc, pod, at);
+	for (size_t i = 0; i < pod->ports_len; i++)
+		if (!str_eq(pod->ports[i].network, network))
+			pod->ports[kept++] = pod->ports[i];
+	pod->ports_len = kept;
+	rc_pod_journal(rc, pod);
 }

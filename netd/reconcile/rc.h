@@ -62,6 +62,9 @@ struct reconcile {
 	/* Runs the marks in the next loop turn. */
 	struct ev_timer work;
 	struct ev_timer tick;
+	/* Runs while an engine is about to move a link. */
+	struct ev_timer handing;
+	unsigned int looks;
 	bool audit_wanted;
 	int64_t audited_at;
 	bool is_ready;
@@ -116,6 +119,20 @@ void rc_pods_adopt(struct reconcile *rc);
 /* Takes endpoints whose link is gone out of everything. */
 void rc_pods_check(struct reconcile *rc);
 void rc_rests_expire(struct reconcile *rc);
+
+/* What handed.c needs of pods.c. */
+int rc_pod_journal(struct reconcile *rc, const struct pod *pod);
+struct want_pod rc_pod_want(struct reconcile *rc, const struct pod *pod,
+			    const struct attachment *at);
+void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at);
+void rc_pod_clients(struct reconcile *rc, const struct pod *pod);
+void rc_pod_hide(struct reconcile *rc, const struct attachment *at);
+/* Also what was only begun; a pod without any attachment goes. */
+void rc_pod_drop(struct reconcile *rc, struct pod *pod, struct attachment *at);
+
+/* handed.c: what an engine has taken, and what is back. */
+void rc_handed_check(struct reconcile *rc);
+void rc_handed_watch(struct reconcile *rc);
 
 /* ports.c: a pod's own ports of this node, as far as they lead to this. */
 int rc_ports_put(struct reconcile *rc, const struct pod *pod,

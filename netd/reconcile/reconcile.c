@@ -350,6 +350,7 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	if (!rc->is_started)
 		start_programs(rc);
 	mark_failed_again(rc);
+	rc_handed_check(rc);
 	rc_rests_expire(rc);
 	if (mono_ms() - rc->audited_at >= AUDIT_MS)
 		reconcile_audit(rc);
@@ -436,6 +437,7 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 	rc->tunnel_ifindex = overlay_tunnel(config->overlay).ifindex;
 	ev_timer_init(&rc->work, work_cb, 0., 0.);
 	ev_timer_init(&rc->tick, tick_cb, TICK_S, TICK_S);
+	rc_handed_watch(rc);
 	*ret = rc;
 	return 0;
 }
@@ -457,6 +459,7 @@ void reconcile_free(struct reconcile *rc)
 		return;
 	ev_timer_stop(rc->loop, &rc->work);
 	ev_timer_stop(rc->loop, &rc->tick);
+	ev_timer_stop(rc->loop, &rc->handing);
 	for (size_t i = 0; i < MARK_KIND_MAX; i++) {
 		marks_free(&rc->marks[i]);
 		marks_free(&rc->later[i]);

@@ -85,6 +85,26 @@ int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
 int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 			     struct attachment *at);
 
+/*
+ * For an engine that moves links itself: one more attachment (taken over as
+ * pod->nets[]'s last, its hand set) of a pod that may be new; its ifname is
+ * then the link to move. In the container as soon as the engine has moved it,
+ * looked for at pod->netns_path first. On failure a pod without any other
+ * attachment is freed.
+ */
+int reconcile_pod_offer(struct reconcile *rc, struct pod *pod,
+			const struct attachment *at, struct refusal *r);
+/* The engine is about to take it back: nobody is led there any more. */
+void reconcile_pod_left(struct reconcile *rc, struct pod *pod,
+			struct attachment *at);
+
+/* Ports of this node for a pod, all or none; and back again, by network. */
+int reconcile_pod_publish(struct reconcile *rc, struct pod *pod,
+			  const struct pod_port *ports, size_t len,
+			  struct refusal *r);
+void reconcile_pod_unpublish(struct reconcile *rc, struct pod *pod,
+			     const char *network);
+
 /* Who listens on the host, for pod_port_claim(). */
 struct pod_port_listeners reconcile_listeners(const struct reconcile *rc);
 
