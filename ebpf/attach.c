@@ -232,6 +232,21 @@ void detach_pod(struct ebpf *bpf, const char *id)
 	link_drop(path);
 }
 
+bool attach_pod_is(const struct ebpf *bpf, const char *id, uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
+		    .priority = FILTER_PRIORITY);
+	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
+	AUTO(fd_closep) int link = -1;
+
+	if (!bpf->tcx)
+		return !bpf_tc_query(&hook, &opts);
+	link = bpf_obj_get(path);
+	return link >= 0 && link_target(link) == ifindex;
+}
+
 int attach_uplink(struct ebpf *bpf, const char *name, uint32_t ifindex)
 {
 	AUTO(str_freep) char *path = pin_path(bpf, UPLINK_PREFIX, name);

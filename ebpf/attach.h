@@ -26,6 +26,9 @@ int attach_cgroup(struct ebpf *bpf);
 int attach_pod(struct ebpf *bpf, const char *id, uint32_t ifindex);
 void detach_pod(struct ebpf *bpf, const char *id);
 
+/* Is the pod's program on this very interface now? */
+bool attach_pod_is(const struct ebpf *bpf, const char *id, uint32_t ifindex);
+
 int attach_uplink(struct ebpf *bpf, const char *name, uint32_t ifindex);
 void detach_uplink(struct ebpf *bpf, const char *name);
 

@@ -121,7 +121,7 @@ static bool same_set(const struct frontend *x, const struct frontend *y)
 	return true;
 }
 
-static struct abi_frontend_key frontend_key(const struct want_frontend *want)
+struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want)
 {
 	struct abi_frontend_key key = {
 		.addr = abi_addr(&want->addr),
@@ -143,7 +143,7 @@ static struct frontend *frontend_new(const struct ebpf *bpf,
 {
 	struct frontend *fe = xzalloc(sizeof(*fe));
 
-	fe->key = frontend_key(want);
+	fe->key = ebpf_frontend_key(want);
 	fe->value.vni = want->vni;
 	fe->value.flags = want->node ? ABI_FRONTEND_NODE : 0;
 	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
@@ -430,7 +430,7 @@ static int frontend_drop(struct ebpf *bpf, struct frontend *fe)
 
 int ebpf_frontend_del(struct ebpf *bpf, const struct want_frontend *want)
 {
-	struct abi_frontend_key key = frontend_key(want);
+	struct abi_frontend_key key = ebpf_frontend_key(want);
 	struct frontend *fe = frontend_find(bpf->lb, &key);
 
 	ebpf_begin();

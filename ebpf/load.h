@@ -77,6 +77,7 @@ int ebpf_table_put(struct ebpf *bpf, enum ebpf_table id, const void *key,
 		   const void *value);
 int ebpf_table_del(struct ebpf *bpf, enum ebpf_table id, const void *key);
 
+struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want);
 struct abi_addr abi_addr(const struct ip_addr *a);
 /* A length no network has (0) matches nothing but the address itself. */
 struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len);

@@ -97,7 +97,7 @@ static int make_dirs(const struct config *cfg)
 	} dirs[] = {
 		{ cfg->run_dir, 0755 }, { cfg->state_dir, 0700 },
 		{ cfg->ns_dir, 0755 },	{ cfg->resolv_dir, 0755 },
-		{ cfg->dns_dir, 0700 },
+		{ cfg->dns_dir, 0700 }, { cfg->cni_dir, 0700 },
 	};
 	int err = 0;
 
@@ -464,6 +464,7 @@ static int open_rooms(struct netd *d)
 	rc.dns = d->dns;
 	rc.ns_dir = d->cfg.ns_dir;
 	rc.resolv_dir = d->cfg.resolv_dir;
+	rc.tombstone_dir = d->cfg.cni_dir;
 	rc.vtep = d->vtep;
 	rc.guards = d->guards;
 	rc.guards_len = d->guards_len;
@@ -574,6 +575,7 @@ static int cleanup(struct netd *d)
 	nl_free(d->nl);
 	clear_dir(cfg->ns_dir, true);
 	clear_dir(cfg->resolv_dir, false);
+	clear_dir(cfg->cni_dir, false);
 	clear_dir(cfg->dns_dir, false);
 	if (!str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
 		umount2(cfg->pin_dir, MNT_DETACH);

@@ -80,6 +80,11 @@ int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
 		 uint32_t ifindex, uint64_t cookie);
 int ebpf_pod_del(struct ebpf *bpf, const char *id);
 
+/* Looks into the kernel: are program and map entries there? -ENOENT. */
+int ebpf_pod_check(struct ebpf *bpf, const struct want_pod *want,
+		   uint32_t ifindex);
+int ebpf_frontend_check(struct ebpf *bpf, const struct want_frontend *fe);
+
 /* The network namespace whose sockets count as this host's. */
 int ebpf_host_put(struct ebpf *bpf, uint64_t cookie);
 

@@ -51,6 +51,7 @@ struct call {
 ops_fn op_network_create, op_network_list, op_network_inspect,
 	op_network_delete, op_network_connect, op_network_disconnect;
 ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
+ops_fn op_pod_attach, op_pod_detach, op_pod_check, op_pod_gc, op_network_ready;
 ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_update, op_service_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;

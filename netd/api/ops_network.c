@@ -231,7 +231,7 @@ enum ops_next op_network_connect(struct call *call)
 	if (!mac)
 		at.mac = mac_from_ip(&at.addr);
 	at.aliases = json_incref(call_list(call, "alias"));
-	if (reconcile_pod_connect(call->rc, pod, &at, &call->refusal))
+	if (reconcile_pod_connect(call->rc, pod, &at, -1, &call->refusal))
 		return OPS_REFUSE;
 	call->reply = json_pack("{s:s, s:o}", "name", pod->name, "ip",
 				json_ip(&at.addr));

@@ -1,184 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pods of this node, and the cluster's list of them. */
-#include <fcntl.h>
-#include <sys/random.h>
-
 #include "call.h"
 #include "netd/util.h"
-#include "netns.h"
 #include "network.h"
 #include "pod.h"
-
-/* The asker's own descriptor, by its number: netd opens no path for it. */
-static int open_netns(struct call *call, int *ret)
-{
-	json_t *number = json_object_get(call->args, "netns_fd");
-	char path[64];
-	int fd;
-
-	*ret = -1;
-	if (!number || !call->req)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%lld",
-		 (int)call->req->peer_pid,
-		 (long long)json_integer_value(number));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || netns_check(fd)) {
-		if (fd >= 0)
-			close(fd);
-		return refuse(
-			&call->refusal, API_INVALID, "netns_fd",
-			"give --netns PATH or --pid PID of a running container",
-			"the descriptor is not a network namespace");
-	}
-	if (netns_is_own(fd)) {
-		close(fd);
-		return refuse(&call->refusal, API_INVALID, "netns_fd",
-			      "give the namespace of a container",
-			      "the namespace is the host's own");
-	}
-	*ret = fd;
-	return 0;
-}
-
-/* What a wish for a network asks for that somebody else has. */
-static int check_network(struct call *call, const struct pod *pod,
-			 const struct net *net, const struct pod_network *want)
-{
-	const struct pod *other =
-		model_mac_owner(call->m, net->name, &want->mac);
-	char mac[MAC_STRLEN];
-
-	if (other)
-		return refuse(&call->refusal, API_CONFLICT, "network",
-			      "choose another MAC, or leave it out",
-			      "mac %s is pod \"%s\"'s on network \"%s\"",
-			      mac_str(&want->mac, mac), other->name, net->name);
-	for (size_t i = 0; i < pod->nets_len; i++)
-		if (want->ifname[0] &&
-		    str_eq(pod->nets[i].ifname, want->ifname))
-			return refuse(&call->refusal, API_INVALID, "network",
-				      "name each link once",
-				      "ifname \"%s\" is named twice",
-				      want->ifname);
-	return 0;
-}
-
-static int add_network(struct call *call, struct pod *pod, const char *text)
-{
-	struct pod_network want;
-	struct attachment *at;
-	struct ip_addr addr;
-	struct net *net;
-	int picked = 0;
-
-	if (pod_network_parse(text, &want, &call->refusal))
-		return -EINVAL;
-	net = model_net(call->m, want.network);
-	if (!net)
-		refuse(&call->refusal, API_NOT_FOUND, "network",
-		       "see: netctl network ls", "network \"%s\" not found",
-		       want.network);
-	else if (pod_attachment(pod, net->name))
-		refuse(&call->refusal, API_INVALID, "network",
-		       "name each network once",
-		       "network \"%s\" is named twice", net->name);
-	else if (pod->nets_len == CLIENT_NETS_MAX)
-		refuse(&call->refusal, API_INVALID, "network",
-		       "use fewer networks",
-		       "a pod can be on %d networks at most", CLIENT_NETS_MAX);
-	else if (!check_network(call, pod, net, &want))
-		picked = call_pick(call, net, &want.addr, &addr);
-	if (call->refusal.code != API_OK || picked) {
-		json_decref(want.aliases);
-		return call->refusal.code != API_OK ? -EINVAL : picked;
-	}
-	at = pod_attachment_add(pod, net, &want, &addr);
-	reconcile_new_id(at->id);
-	return 0;
-}
-
-/* They lead to the pod's first network. */
-static int add_ports(struct call *call, struct pod *pod)
-{
-	struct pod_port_listeners listeners = reconcile_listeners(call->rc);
-	struct pod_port port;
-	unsigned int start;
-	json_t *text;
-	size_t i;
-
-	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
-		abort();
-	json_array_foreach (call_list(call, "publish"), i, text) {
-		if (pod_port_parse(json_string_value(text), &port,
-				   &call->refusal))
-			return -EINVAL;
-		memcpy(port.network, pod->nets[0].network,
-		       sizeof(port.network));
-		if (pod_port_claim(call->m, pod, &port, &listeners, start,
-				   &call->refusal))
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static json_t *attachment_show(const struct pod *pod,
-			       const struct attachment *at)
-{
-	json_t *aliases = pod_aliases(pod, at);
-	char buf[MAC_STRLEN];
-	json_t *doc =
-		json_pack("{s:s, s:o, s:s, s:s}", "network", at->network, "ip",
-			  json_ip(&at->addr), "mac", mac_str(&at->mac, buf),
-			  "interface", at->ifname);
-
-	json_object_set_new(doc, "aliases", aliases ? aliases : json_array());
-	return doc;
-}
-
-static const char *pod_state(const struct pod *pod)
-{
-	if (pod->leaving)
-		return "leaving";
-	return *pod_unready(pod) ? "unready" : "up";
-}
-
-static json_t *pod_json(const struct call *call, const struct pod *pod)
-{
-	json_t *nets = json_array(), *ports = json_array();
-
-	for (size_t i = 0; i < pod->nets_len; i++)
-		json_array_append_new(nets,
-				      attachment_show(pod, &pod->nets[i]));
-	for (size_t i = 0; i < pod->ports_len; i++)
-		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, "
-			 "s:o}",
-			 "name", pod->name, "id",
-			 pod->nets_len ? pod->nets[0].id : "", "node",
-			 call->m->self, "state", pod_state(pod), "state_reason",
-			 pod_unready(pod), "owner", pod->owner, "container",
-			 pod->container, "labels", pod_labels(pod), "netns",
-			 pod->own_ns ? "own" : "foreign", "networks", nets,
-			 "ports", ports);
-}
-
-static int read_owner(struct call *call, struct pod *pod)
-{
-	const char *owner = call_str(call, "owner");
-	const char *container = call_str(call, "container");
-
-	if (owner && !str_copy(pod->owner, sizeof(pod->owner), owner))
-		return refuse(&call->refusal, API_INVALID, "owner",
-			      "use at most 15 characters",
-			      "owner \"%.32s\" is too long", owner);
-	if (container &&
-	    !str_copy(pod->container, sizeof(pod->container), container))
-		return refuse(&call->refusal, API_INVALID, "container",
-			      "use at most 255 characters",
-			      "container \"%.32s...\" is too long", container);
-	return 0;
-}
+#include "pod_args.h"
 
 static int check_create(struct call *call, const char *name)
 {
@@ -208,18 +34,22 @@ enum ops_next op_pod_create(struct call *call)
 	/* The asker is gone before its pod was: there is nobody to use it. */
 	if (!call->req && !call->done)
 		return OPS_REFUSE;
-	if (check_create(call, name) || open_netns(call, &netns))
+	if (check_create(call, name) || pod_args_netns(call, &netns))
 		return OPS_REFUSE;
 	pod = pod_new(name);
 	labels = call_list(call, "label");
 	if (labels)
 		json_object_update(pod->labels, labels);
 	json_array_foreach (call_list(call, "network"), i, text) {
-		err = add_network(call, pod, json_string_value(text));
+		struct attachment at;
+
+		err = pod_args_network(call, pod, json_string_value(text), &at);
 		if (err)
 			break;
+		pod->nets[pod->nets_len++] = at;
 	}
-	if (!err && (read_owner(call, pod) || add_ports(call, pod)))
+	if (!err && (pod_args_owner(call, pod) ||
+		     pod_args_ports(call, pod, pod->nets[0].network)))
 		err = -EINVAL;
 	if (err) {
 		pod_free(pod);
@@ -227,7 +57,7 @@ enum ops_next op_pod_create(struct call *call)
 	}
 	if (reconcile_pod_create(call->rc, pod, netns, &call->refusal))
 		return OPS_REFUSE;
-	call->reply = pod_json(call, pod);
+	call->reply = pod_show(call, pod);
 	return OPS_REPLY;
 }
 
@@ -271,7 +101,7 @@ enum ops_next op_pod_list(struct call *call)
 	model_sort(call->m);
 	call->reply = json_array();
 	for (struct pod *pod = call->m->pods; pod; pod = pod->hh.next)
-		json_array_append_new(call->reply, pod_json(call, pod));
+		json_array_append_new(call->reply, pod_show(call, pod));
 	for (net = call->m->nets; net; net = net->hh.next)
 		for (ep = net->endpoints; ep; ep = ep->hh.next)
 			if (!str_eq(ep->node, call->m->self))
@@ -285,7 +115,7 @@ enum ops_next op_pod_inspect(struct call *call)
 
 	if (!pod)
 		return OPS_REFUSE;
-	call->reply = pod_json(call, pod);
+	call->reply = pod_show(call, pod);
 	return OPS_REPLY;
 }
 

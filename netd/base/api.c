@@ -15,6 +15,19 @@
 	{ .name = "label", .type = API_MAP, .letter = 'l', .value = "K=V",     \
 	  .help = "label; may be repeated" }
 
+#define OWNER_ARG                                                              \
+	{ .name = "owner", .type = API_STR, .required = true,                  \
+	  .help = "the engine" }
+#define CONTAINER_ARG                                                          \
+	{ .name = "container", .type = API_STR, .required = true,              \
+	  .help = "the engine's name for the container" }
+#define IFNAME_ARG                                                             \
+	{ .name = "ifname", .type = API_STR, .required = true,                 \
+	  .help = "name of the link in the container" }
+#define NETNS_ARG                                                              \
+	{ .name = "netns_fd", .type = API_INT, .required = true,               \
+	  .hidden = true, .min = 0, .max = 1048576 }
+
 const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_NETWORK_CREATE] = { "network.create", "POST", "/v1/networks", {
 		NAME_ARG("name of the network"),
@@ -56,6 +69,9 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "pod", .type = API_STR, .positional = true,
 		  .required = true, .value = "POD", .help = "pod of this node" },
 	} },
+	[API_NETWORK_READY] = { "network.ready", "GET",
+		"/v1/networks/{name}/ready", {
+		NAME_ARG("name of the network") } },
 	[API_POD_CREATE] = { "pod.create", "POST", "/v1/pods", {
 		NAME_ARG("name of the pod"),
 		{ .name = "network", .type = API_LIST, .required = true,
@@ -78,6 +94,30 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		NAME_ARG("name of the pod") } },
 	[API_POD_DELETE] = { "pod.delete", "DELETE", "/v1/pods/{name}", {
 		NAME_ARG("name of the pod") } },
+	/* What container engines ask; netctl does not. */
+	[API_POD_ATTACH] = { "pod.attach", "POST", "/v1/pods/attach", {
+		OWNER_ARG, CONTAINER_ARG, IFNAME_ARG, NETNS_ARG,
+		{ .name = "name", .type = API_STR, .required = true,
+		  .help = "name of the pod, if it is a new one" },
+		{ .name = "config", .type = API_STR,
+		  .help = "the engine's network" },
+		{ .name = "network", .type = API_STR, .required = true,
+		  .help = "NET[,ip=IP][,mac=MAC][,alias=NAME]" },
+		{ .name = "publish", .type = API_LIST,
+		  .help = "[HOSTIP:]PORT:TARGET[/udp]" },
+		LABEL_ARG,
+	} },
+	[API_POD_DETACH] = { "pod.detach", "POST", "/v1/pods/detach", {
+		OWNER_ARG, CONTAINER_ARG, IFNAME_ARG } },
+	[API_POD_CHECK] = { "pod.check", "POST", "/v1/pods/check", {
+		OWNER_ARG, CONTAINER_ARG, IFNAME_ARG, NETNS_ARG } },
+	[API_POD_GC] = { "pod.gc", "POST", "/v1/pods/gc", {
+		OWNER_ARG,
+		{ .name = "config", .type = API_STR, .required = true,
+		  .help = "the engine's network" },
+		{ .name = "keep", .type = API_LIST, .required = true,
+		  .help = "CONTAINER/IFNAME of what is still there" },
+	} },
 	[API_SERVICE_CREATE] = { "service.create", "POST", "/v1/services", {
 		NAME_ARG("name of the service"),
 		NETWORK_ARG,

@@ -402,6 +402,7 @@ static void set_places(struct config *cfg, const char *root)
 	cfg->state_dir = xstrdup(root ? root : "/var/lib/netd");
 	cfg->ns_dir = xasprintf("%s/ns", run);
 	cfg->resolv_dir = xasprintf("%s/resolv", run);
+	cfg->cni_dir = xasprintf("%s/cni", run);
 	cfg->dns_dir = xasprintf("%s/dns", run);
 	cfg->pid_file = xasprintf("%s/netd.pid", run);
 	cfg->db_file = xasprintf("%s/netd.db", cfg->state_dir);
@@ -489,12 +490,12 @@ int config_load(int argc, char **argv, char **envp, struct config *ret,
 void config_free(struct config *cfg)
 {
 	char **const owned[] = {
-		&cfg->node_name,  &cfg->prefix,	  &cfg->tls_ca,
-		&cfg->tls_cert,	  &cfg->tls_key,  &cfg->socket,
-		&cfg->group,	  &cfg->domain,	  &cfg->dns_user,
-		&cfg->state_dir,  &cfg->run_dir,  &cfg->ns_dir,
-		&cfg->resolv_dir, &cfg->dns_dir,  &cfg->pin_dir,
-		&cfg->db_file,	  &cfg->pid_file,
+		&cfg->node_name,  &cfg->prefix,	 &cfg->tls_ca,
+		&cfg->tls_cert,	  &cfg->tls_key, &cfg->socket,
+		&cfg->group,	  &cfg->domain,	 &cfg->dns_user,
+		&cfg->state_dir,  &cfg->run_dir, &cfg->ns_dir,
+		&cfg->resolv_dir, &cfg->cni_dir, &cfg->dns_dir,
+		&cfg->pin_dir,	  &cfg->db_file, &cfg->pid_file,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)

@@ -82,7 +82,8 @@ struct config {
 	enum log_level log_level;
 
 	/* Where things are; from --root, or the system's places. */
-	char *state_dir, *run_dir, *ns_dir, *resolv_dir, *dns_dir, *pin_dir;
+	char *state_dir, *run_dir, *ns_dir, *resolv_dir, *cni_dir, *dns_dir,
+		*pin_dir;
 	char *db_file, *pid_file;
 };
 

@@ -202,6 +202,16 @@ struct pod *model_pod(const struct model *m, const char *name)
 	return pod;
 }
 
+struct pod *model_pod_of(const struct model *m, const char *owner,
+			 const char *container)
+{
+	for (struct pod *pod = m->pods; *container && pod; pod = pod->hh.next)
+		if (str_eq(pod->container, container) &&
+		    str_eq(pod->owner, owner))
+			return pod;
+	return NULL;
+}
+
 void model_pod_add(struct model *m, struct pod *pod)
 {
 	HASH_ADD_STR(m->pods, key, pod);
@@ -220,15 +230,19 @@ struct attachment *pod_attachment(struct pod *pod, const char *network)
 	return NULL;
 }
 
+void pod_ports_drop(struct pod *pod, const char *network)
+{
+	for (size_t i = pod->ports_len; i-- > 0;)
+		if (str_eq(pod->ports[i].network, network))
+			pod->ports[i] = pod->ports[--pod->ports_len];
+}
+
 void pod_detach(struct pod *pod, struct attachment *at)
 {
 	size_t behind = (size_t)(pod->nets + pod->nets_len - (at + 1));
 
 	json_decref(at->aliases);
-	/* Ports that led there lead nowhere. */
-	for (size_t i = pod->ports_len; i-- > 0;)
-		if (str_eq(pod->ports[i].network, at->network))
-			pod->ports[i] = pod->ports[--pod->ports_len];
+	pod_ports_drop(pod, at->network);
 	/* The order stays: it is the order in which names are looked for. */
 	memmove(at, at + 1, behind * sizeof(*at));
 	pod->nets_len--;
@@ -343,21 +357,20 @@ int pod_network_parse(const char *text, struct pod_network *ret,
 	return err;
 }
 
-struct attachment *pod_attachment_add(struct pod *pod, const struct net *net,
-				      const struct pod_network *wish,
-				      const struct ip_addr *addr)
+struct attachment attachment_make(const struct net *net,
+				  const struct pod_network *wish,
+				  const struct ip_addr *addr)
 {
 	static const struct mac_addr none;
-	struct attachment *at = &pod->nets[pod->nets_len++];
+	struct attachment at = { .vni = net->vni,
+				 .addr = *addr,
+				 .mac = wish->mac,
+				 .aliases = wish->aliases };
 
-	*at = (struct attachment){ .vni = net->vni,
-				   .addr = *addr,
-				   .mac = wish->mac,
-				   .aliases = wish->aliases };
-	memcpy(at->network, net->name, sizeof(at->network));
-	memcpy(at->ifname, wish->ifname, sizeof(at->ifname));
-	if (memcmp(&at->mac, &none, sizeof(none)) == 0)
-		at->mac = mac_from_ip(addr);
+	memcpy(at.network, net->name, sizeof(at.network));
+	memcpy(at.ifname, wish->ifname, sizeof(at.ifname));
+	if (memcmp(&at.mac, &none, sizeof(none)) == 0)
+		at.mac = mac_from_ip(addr);
 	return at;
 }
 

@@ -85,6 +85,9 @@ struct pod *pod_from_json(json_t *doc);
 json_t *pod_to_json(const struct pod *pod);
 
 struct pod *model_pod(const struct model *m, const char *name);
+/* By its engine's own name for it; NULL too where that is "". */
+struct pod *model_pod_of(const struct model *m, const char *owner,
+			 const char *container);
 void model_pod_add(struct model *m, struct pod *pod);
 /* Takes it out of the model; the caller's to free. */
 void model_pod_remove(struct model *m, struct pod *pod);
@@ -98,6 +101,8 @@ const char *pod_shown_name(const struct pod *pod);
 const char *pod_unready(const struct pod *pod);
 
 struct attachment *pod_attachment(struct pod *pod, const char *network);
+/* Ports that lead to its address on this network. */
+void pod_ports_drop(struct pod *pod, const char *network);
 /* Forgets the attachment at this place of nets[]. */
 void pod_detach(struct pod *pod, struct attachment *at);
 
@@ -116,10 +121,10 @@ struct pod_network {
 int pod_network_parse(const char *text, struct pod_network *ret,
 		      struct refusal *r);
 
-/* The next place of nets[], filled from a wish; its aliases are taken. */
-struct attachment *pod_attachment_add(struct pod *pod, const struct net *net,
-				      const struct pod_network *wish,
-				      const struct ip_addr *addr);
+/* What a wish comes to, its aliases taken over; without an id yet. */
+struct attachment attachment_make(const struct net *net,
+				  const struct pod_network *wish,
+				  const struct ip_addr *addr);
 
 /* A name that the kernel takes for a link, "lo" apart. */
 bool link_name_is_valid(const char *name);

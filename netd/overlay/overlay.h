@@ -110,6 +110,17 @@ int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
 /* Stops traffic first, then removes the link. Gone already is 0. */
 int overlay_pod_del(struct overlay *ov, const char *id);
 
+/*
+ * Is all of it in the kernel as it should be, looked at now: both ends of the
+ * link, address, routes, program, maps? -ENOENT: the first that is not, in
+ * overlay_error(). `netns` stays the caller's.
+ */
+int overlay_pod_check(struct overlay *ov, const struct want_pod *want,
+		      int netns, const struct overlay_link *link);
+
+/* The link's name on the host's side. */
+int overlay_pod_link(const char *id, char ret[LINK_NAME_LEN]);
+
 /* Is the endpoint's link still there? */
 bool overlay_pod_is_up(const struct overlay *ov, const char *id);
 /* Is its other end in another namespace, as of the last look? */

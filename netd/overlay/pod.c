@@ -50,9 +50,16 @@ static void pod_track(struct overlay *ov, const char *id, const char *link,
 	pod->seen = true;
 }
 
+int overlay_pod_link(const char *id, char ret[LINK_NAME_LEN])
+{
+	if (!*id)
+		return -EINVAL;
+	return str_format(ret, LINK_NAME_LEN, POD_LINK_PREFIX "%s", id);
+}
+
 int pod_link_name(struct overlay *ov, const char *id, char ret[LINK_NAME_LEN])
 {
-	if (!*id || str_format(ret, LINK_NAME_LEN, POD_LINK_PREFIX "%s", id))
+	if (overlay_pod_link(id, ret))
 		return ov_say(ov, -EINVAL, "endpoint id \"%s\" makes no name",
 			      id);
 	return 0;

@@ -228,6 +228,15 @@ static int attach(struct reconcile *rc, struct pod *pod, struct attachment *at,
 	/* Gateway and zone first: the pod's first query must be answered. */
 	rc_net(rc, at->network);
 	err = overlay_pod_attach(rc->cfg.overlay, &want, netns, &link);
+	if (err == -EEXIST) {
+		refuse(r, API_CONFLICT, "ifname",
+		       "choose another name, or none for the first that is "
+		       "free",
+		       "pod \"%s\": link \"%s\" exists already in its "
+		       "namespace",
+		       pod->name, want.ifname);
+		return err;
+	}
 	if (err) {
 		refuse(r, API_INTERNAL, "network",
 		       "see: netctl status, and the log of netd",
@@ -274,23 +283,30 @@ static void host_search(char *buf, size_t size)
 	}
 }
 
+void reconcile_search(const struct reconcile *rc, const char *network,
+		      char *buf, size_t size)
+{
+	const char *domain = rc->m->domain;
+	char host[512];
+
+	host_search(host, sizeof(host));
+	str_format(buf, size, "%s.svc.%s svc.%s %s%s%s", network, domain,
+		   domain, domain, *host ? " " : "", host);
+}
+
 static int write_resolv(struct reconcile *rc, const struct pod *pod)
 {
 	const struct net *net = model_net(rc->m, pod->nets[0].network);
 	AUTO(str_freep) char *text = NULL;
-	const char *domain = rc->m->domain;
-	char path[PATH_LEN], gateway[IP_STRLEN], search[512];
+	char path[PATH_LEN], gateway[IP_STRLEN], search[2048];
 	struct ip_addr addr;
 
 	if (!net)
 		return 0;
 	addr = net_gateway(net);
-	host_search(search, sizeof(search));
-	text = xasprintf("nameserver %s\n"
-			 "search %s.svc.%s svc.%s %s%s%s\n"
-			 "options ndots:1\n",
-			 ip_str(&addr, gateway), net->name, domain, domain,
-			 domain, *search ? " " : "", search);
+	reconcile_search(rc, net->name, search, sizeof(search));
+	text = xasprintf("nameserver %s\nsearch %s\noptions ndots:1\n",
+			 ip_str(&addr, gateway), search);
 	resolv_path(rc, pod, path, sizeof(path));
 	return file_write(path, 0644, text);
 }
@@ -419,25 +435,41 @@ static int find_netns(struct reconcile *rc, const struct pod *pod)
 	return netns_find(cookie);
 }
 
-int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
-			  const struct attachment *at, struct refusal *r)
+/* Sockets and addresses of a pod are one namespace's. */
+static int check_same_netns(const struct pod *pod, const struct attachment *at,
+			    struct refusal *r)
 {
-	AUTO(fd_closep) int ns = find_netns(rc, pod);
-	struct attachment *mine;
+	if (!pod->nets[0].cookie || at->cookie == pod->nets[0].cookie)
+		return 0;
+	return refuse(r, API_CONFLICT, "netns_fd",
+		      "detach it from what it has there first",
+		      "pod \"%s\" is attached in another network namespace",
+		      pod->name);
+}
+
+int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
+			  const struct attachment *at, int netns,
+			  struct refusal *r)
+{
+	AUTO(fd_closep)
+	int ns = netns < 0 ? find_netns(rc, pod)
+			   : fcntl(netns, F_DUPFD_CLOEXEC, 0);
+	struct attachment *mine = &pod->nets[pod->nets_len++];
 	int err;
 
+	*mine = *at;
 	if (ns < 0) {
-		json_decref(at->aliases);
+		pod_detach(pod, mine);
 		return refuse(r, API_NOT_FOUND, "pod",
 			      "is its container running?",
 			      "pod \"%s\": no process is in its namespace",
 			      pod->name);
 	}
-	mine = &pod->nets[pod->nets_len++];
-	*mine = *at;
 	err = rc_pod_journal(rc, pod);
 	if (!err)
 		err = attach(rc, pod, mine, ns, r);
+	if (!err)
+		err = check_same_netns(pod, mine, r);
 	if (!err)
 		err = rc_pod_journal(rc, pod);
 	if (err) {

@@ -41,6 +41,20 @@ int rc_ports_put(struct reconcile *rc, const struct pod *pod,
 	return err;
 }
 
+int rc_ports_check(struct reconcile *rc, const struct pod *pod,
+		   const struct attachment *at)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < pod->ports_len; i++) {
+		struct want_frontend fe = frontend_of(&pod->ports[i], at);
+
+		if (str_eq(pod->ports[i].network, at->network))
+			err = ebpf_frontend_check(rc->cfg.bpf, &fe);
+	}
+	return err;
+}
+
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at)
 {

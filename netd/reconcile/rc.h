@@ -137,6 +137,9 @@ void rc_handed_watch(struct reconcile *rc);
 /* ports.c: a pod's own ports of this node, as far as they lead to this. */
 int rc_ports_put(struct reconcile *rc, const struct pod *pod,
 		 const struct attachment *at);
+/* Are they in the kernel now? */
+int rc_ports_check(struct reconcile *rc, const struct pod *pod,
+		   const struct attachment *at);
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at);
 

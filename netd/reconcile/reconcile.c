@@ -279,6 +279,7 @@ static void become_ready(struct reconcile *rc)
 {
 	rc->is_ready = true;
 	start_programs(rc);
+	reconcile_tombstones(rc);
 	log_info("reconcile: kernel and names are as the model says");
 	if (rc->on_ready)
 		rc->on_ready(rc->on_ready_arg);
@@ -351,6 +352,7 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		start_programs(rc);
 	mark_failed_again(rc);
 	rc_handed_check(rc);
+	reconcile_tombstones(rc);
 	rc_rests_expire(rc);
 	if (mono_ms() - rc->audited_at >= AUDIT_MS)
 		reconcile_audit(rc);

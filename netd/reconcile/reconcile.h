@@ -37,6 +37,8 @@ struct reconcile_config {
 	/* Where own namespaces and pods' resolv.conf are. */
 	const char *ns_dir;
 	const char *resolv_dir;
+	/* Where netd-cni leaves what it could not tell; NULL: nowhere. */
+	const char *tombstone_dir;
 	struct ip_addr vtep;
 	/* The store's addresses, kept from pods. */
 	const struct want_guard *guards;
@@ -79,9 +81,13 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 /* Takes traffic, names and records away, then the links. Frees the pod. */
 int reconcile_pod_remove(struct reconcile *rc, struct pod *pod);
 
-/* One more attachment (taken over as pod->nets[]'s last), or one less. */
+/*
+ * One more attachment (taken over as pod->nets[]'s last), or one less. netns
+ * < 0: it is found by a process that lives in it.
+ */
 int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
-			  const struct attachment *at, struct refusal *r);
+			  const struct attachment *at, int netns,
+			  struct refusal *r);
 int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 			     struct attachment *at);
 
@@ -104,6 +110,29 @@ int reconcile_pod_publish(struct reconcile *rc, struct pod *pod,
 			  struct refusal *r);
 void reconcile_pod_unpublish(struct reconcile *rc, struct pod *pod,
 			     const char *network);
+
+/* What an engine gave up: how many of its attachments that were. The pod goes
+ * with its last. */
+size_t reconcile_pod_detach(struct reconcile *rc, const char *owner,
+			    const char *container, const char *ifname);
+/* Undoes what netd-cni could not tell. */
+void reconcile_tombstones(struct reconcile *rc);
+
+/* Is the attachment in the kernel as the journal has it, looked at now? */
+int reconcile_pod_check(struct reconcile *rc, const struct pod *pod,
+			const struct attachment *at, int netns,
+			struct refusal *r);
+
+/* The name of its link on the host's side. */
+void reconcile_pod_link(const struct attachment *at, char ret[LINK_NAME_LEN]);
+
+/* The attachment as its pod sees it. */
+struct want_pod reconcile_pod_want(struct reconcile *rc, const struct pod *pod,
+				   const struct attachment *at);
+
+/* The search list of a pod's resolver: ours, then the host's own. */
+void reconcile_search(const struct reconcile *rc, const char *network,
+		      char *buf, size_t size);
 
 /* Who listens on the host, for pod_port_claim(). */
 struct pod_port_listeners reconcile_listeners(const struct reconcile *rc);

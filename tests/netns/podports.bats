@@ -156,7 +156,7 @@ reaches_both()
 		--network default,mac=01:00:5e:00:00:01
 	refused 2 'not a name for a link' n 1 pod create y \
 		--network default,ifname=a/b
-	refused 2 'named twice' n 1 pod create y \
+	refused 4 'named twice' n 1 pod create y \
 		--network default,ifname=z0 --network other,ifname=z0
 	lab kill 1
 	lab start 1

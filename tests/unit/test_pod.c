@@ -285,7 +285,8 @@ static void test_json(void **state)
 	json_t *doc, *again;
 
 	(void)state;
-	at = pod_attachment_add(pod, &net, &wish, &addr);
+	at = &pod->nets[pod->nets_len++];
+	*at = attachment_make(&net, &wish, &addr);
 	str_copy(at->id, sizeof(at->id), "0123456789ab");
 	str_copy(at->config, sizeof(at->config), "podman");
 	str_copy(pod->owner, sizeof(pod->owner), "cni");

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check - what the kernel has now, whatever was put: the tables remember what
+ * it accepted, and somebody else may have taken it away since.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach.h"
+#include "load.h"
+#include "netd.skel.h"
+
+static int check_pod(struct ebpf *bpf, const struct want_pod *want,
+		     uint32_t ifindex)
+{
+	struct abi_addr addr = abi_addr(&want->addr);
+	struct abi_pod pod;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.pods), &ifindex,
+				&pod) ||
+	    pod.vni != want->vni || memcmp(&pod.addr, &addr, sizeof(addr)) ||
+	    memcmp(pod.mac, want->mac.b, sizeof(pod.mac)))
+		return ebpf_fail(bpf, -ENOENT,
+				 "the map of pods has not what it should have");
+	return 0;
+}
+
+static int check_endpoint(struct ebpf *bpf, const struct want_pod *want,
+			  uint32_t ifindex)
+{
+	struct abi_endpoint_key key = { .vni = want->vni,
+					.addr = abi_addr(&want->addr) };
+	struct abi_endpoint ep;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.endpoints), &key,
+				&ep) ||
+	    ep.ifindex != ifindex)
+		return ebpf_fail(bpf, -ENOENT,
+				 "the map of endpoints leads elsewhere");
+	return 0;
+}
+
+int ebpf_pod_check(struct ebpf *bpf, const struct want_pod *want,
+		   uint32_t ifindex)
+{
+	int err;
+
+	ebpf_begin();
+	if (!attach_pod_is(bpf, want->id, ifindex))
+		return ebpf_fail(bpf, -ENOENT,
+				 "the program is not on the pod's link");
+	err = check_pod(bpf, want, ifindex);
+	return err ? err : check_endpoint(bpf, want, ifindex);
+}
+
+int ebpf_frontend_check(struct ebpf *bpf, const struct want_frontend *want)
+{
+	struct abi_frontend_key key = ebpf_frontend_key(want);
+	struct abi_frontend fe;
+
+	ebpf_begin();
+	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.frontends), &key,
+				&fe) ||
+	    !fe.count)
+		return ebpf_fail(bpf, -ENOENT,
+				 "port %u leads nowhere in the map of "
+				 "frontends",
+				 want->port);
+	return 0;
+}
