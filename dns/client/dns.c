@@ -55,6 +55,7 @@ struct dns {
 	char *program;
 	char *user;
 	char *domain;
+	struct dns_settings settings;
 	struct proto_upstreams upstreams;
 	ev_timer resolv;
 	int dir;
@@ -193,6 +194,7 @@ static int tell_config(struct dns *dns)
 	memset(&config, 0, sizeof(config));
 	str_copy(config.domain, sizeof(config.domain), dns->domain);
 	config.hold = dns->old_fd >= 0;
+	config.settings = dns->settings;
 	return proto_send(dns->fd, PROTO_CONFIG, &config, sizeof(config), NULL);
 }
 
@@ -520,6 +522,7 @@ static struct dns *dns_new(struct ev_loop *loop,
 	dns->program = xstrdup(config->program);
 	dns->user = xstrdup(config->user ? config->user : "");
 	dns->domain = xstrdup(config->domain);
+	dns->settings = config->settings;
 	dns->dir = dns->fd = dns->old_fd = -1;
 	ev_init(&dns->reader, on_readable);
 	ev_init(&dns->writer, on_writable);

@@ -112,6 +112,7 @@ static int take_config(struct server *s, struct proto_msg *m)
 
 	config->domain[sizeof(config->domain) - 1] = '\0';
 	server_hold(s, config->hold);
+	server_settings(s, &config->settings);
 	return zones_set_domain(s->zones, config->domain);
 }
 
@@ -190,9 +191,12 @@ static int take_name_del(struct server *s, struct proto_msg *m)
 static int take_stub_put(struct server *s, struct proto_msg *m)
 {
 	struct want_upstream *want = &m->body.stub;
+	int err;
 
 	want->zone[sizeof(want->zone) - 1] = '\0';
-	return stubs_put(s->stubs, want);
+	err = stubs_put(s->stubs, want);
+	server_stubs_changed(s);
+	return err;
 }
 
 static int take_stub_del(struct server *s, struct proto_msg *m)
@@ -201,6 +205,7 @@ static int take_stub_del(struct server *s, struct proto_msg *m)
 
 	key->zone[sizeof(key->zone) - 1] = '\0';
 	stubs_del(s->stubs, key->vni, key->zone);
+	server_stubs_changed(s);
 	return 0;
 }
 

@@ -45,12 +45,14 @@ struct server {
 	uint64_t last_id;
 	/* Queries are left to the server that was here before. */
 	bool hold;
-	/* As netd told them; loops and gateways are left out when used. */
+	/* As netd told them. */
 	struct proto_upstreams upstreams;
-	/* What was last asked with, so that a change is seen. */
-	struct proto_upstreams used;
+	/* Those of them that are not our own addresses. */
+	struct want_server servers[PROTO_UPSTREAMS_MAX];
+	size_t servers_len;
+	/* New with each change: answers of other servers are other answers. */
+	uint64_t servers_id;
 	ev_timer expire;
-	ev_timer probe;
 };
 
 /* What the control connection says. */
@@ -59,7 +61,9 @@ int server_zone_put(struct server *s, const struct want_zone *want,
 void server_zone_del(struct server *s, uint32_t vni);
 void server_sync_end(struct server *s);
 void server_hold(struct server *s, bool hold);
+void server_settings(struct server *s, const struct dns_settings *want);
 void server_upstreams(struct server *s, const struct proto_upstreams *want);
+void server_stubs_changed(struct server *s);
 
 struct control *control_new(struct server *s);
 void control_free(struct control *c);

@@ -168,16 +168,17 @@ static enum step_verdict step_probe(struct job *job)
 	const uint8_t *label;
 	uint8_t len;
 
-	if (!job->env->probe[0] || name->labels != 2 ||
-	    !dns_label_is(name, 1, PROBE_ZONE))
+	if (name->labels != 2 || !dns_label_is(name, 1, PROBE_ZONE))
 		return STEP_NEXT;
 	label = dns_label(name, 0, &len);
-	if (len != PROBE_LEN + 1 ||
-	    memcmp(label, job->env->probe, PROBE_LEN) != 0)
-		return STEP_NEXT;
-	job->upstream = (unsigned)label[PROBE_LEN] - '0';
-	respond_code(job, ns_r_servfail);
-	return STEP_LOOP;
+	for (unsigned i = 0; len == PROBE_LEN && i < PROBES_MAX; i++) {
+		if (memcmp(label, job->env->probes.label[i], PROBE_LEN) != 0)
+			continue;
+		job->upstream = i;
+		respond_code(job, ns_r_servfail);
+		return STEP_LOOP;
+	}
+	return STEP_NEXT;
 }
 
 static enum step_verdict step_client(struct job *job)

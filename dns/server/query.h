@@ -18,11 +18,17 @@
 #include "netd/dns.h"
 
 /*
- * A question we ask our own upstreams: PROBE, a digit. When it arrives here
- * that upstream leads back to us.
+ * Questions we ask our own upstreams: PROBE.PROBE_ZONE, an unknown PROBE each.
+ * When one arrives here that upstream leads back to us.
  */
 #define PROBE_LEN 16
 #define PROBE_ZONE "netd-probe"
+#define PROBES_MAX 64
+
+struct query_probes {
+	/* Lower-case text; empty while none is out. */
+	char label[PROBES_MAX][PROBE_LEN + 1];
+};
 
 struct query_env {
 	const struct zones *zones;
@@ -30,8 +36,7 @@ struct query_env {
 	const struct stubs *stubs;
 	/* State of a small generator: order of addresses, nothing secret. */
 	uint64_t random;
-	/* Lower-case text; empty while no probe is out. */
-	char probe[PROBE_LEN + 1];
+	struct query_probes probes;
 	struct dns_stats stats;
 };
 
@@ -41,7 +46,7 @@ enum query_verdict {
 	QUERY_REPLY,
 	/* For the upstreams; q is filled. */
 	QUERY_FORWARD,
-	/* A SERVFAIL is written; upstream number ret->upstream leads here. */
+	/* A SERVFAIL is written; probe number ret->upstream came here. */
 	QUERY_LOOP,
 };
 

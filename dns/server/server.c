@@ -6,9 +6,6 @@
 #include "netd/util.h"
 #include "parts.h"
 
-/* A loop shows within a second of the first question that went round. */
-#define PROBE_AFTER .2
-
 struct ip_addr sockaddr_ip(const struct sockaddr_storage *ss)
 {
 	struct ip_addr addr = { { 0 } };
@@ -24,11 +21,26 @@ struct ip_addr sockaddr_ip(const struct sockaddr_storage *ss)
 
 /* Questions. */
 
+static struct forward_group group_of(const struct server *s,
+				     const struct stub *stub)
+{
+	if (!stub)
+		return (struct forward_group){ .id = s->servers_id,
+					       .servers = s->servers,
+					       .len = s->servers_len };
+	return (struct forward_group){ .id = stub->id,
+				       .servers = stub->want.servers,
+				       .len = stub->want.servers_len,
+				       .inside = true };
+}
+
 size_t server_answer(struct server *s, const void *data, size_t len,
 		     const struct ip_addr *src, const struct forward_to *to,
 		     void *out)
 {
 	struct query_result result;
+	struct forward_group group;
+	struct forward_note note;
 	struct dns_query q;
 
 	switch (query_answer(&s->env, data, len, src, to->tcp, &q, out,
@@ -38,7 +50,9 @@ size_t server_answer(struct server *s, const void *data, size_t len,
 	case QUERY_REPLY:
 		return result.len;
 	case QUERY_FORWARD:
-		return forward_query(s->forward, &q, src, to, mono_ms(), out);
+		group = group_of(s, result.stub);
+		return forward_query(s->forward, &group, &q, src, to, mono_ms(),
+				     out, &note);
 	case QUERY_LOOP:
 		upstream_loop(s->upstream, result.upstream);
 		return result.len;
@@ -46,20 +60,31 @@ size_t server_answer(struct server *s, const void *data, size_t len,
 	return 0;
 }
 
-static int on_forward_send(void *ctx, const uint8_t *query, size_t len,
+static int on_forward_send(void *ctx, const struct forward_group *group,
+			   const struct dns_name *name, uint16_t type,
 			   uint64_t token)
 {
 	struct server *s = ctx;
 
-	return upstream_send(s->upstream, query, len, token);
+	return upstream_send(s->upstream, group->servers, group->len, name,
+			     type, token);
+}
+
+static void on_forward_cancel(void *ctx, uint64_t token)
+{
+	struct server *s = ctx;
+
+	upstream_cancel(s->upstream, token);
 }
 
 static void on_forward_reply(void *ctx, const struct forward_to *to,
-			     const uint8_t *data, size_t len)
+			     const uint8_t *data, size_t len,
+			     const struct forward_note *note)
 {
 	struct server *s = ctx;
 	struct listener *l;
 
+	(void)note;
 	if (to->tcp) {
 		tcp_send(s->tcp, to->id, data, len);
 		return;
@@ -76,10 +101,6 @@ static void on_forward_wake(void *ctx, int64_t at)
 {
 	struct server *s = ctx;
 
-	if (at < 0) {
-		ev_timer_stop(s->loop, &s->expire);
-		return;
-	}
 	/* The first deadline only moves away; an early call does no harm. */
 	if (ev_is_active(&s->expire))
 		return;
@@ -97,54 +118,61 @@ static void on_expire(struct ev_loop *loop, ev_timer *w, int revents)
 	forward_expire(s->forward, mono_ms());
 }
 
-static void on_upstream(void *ctx, uint64_t token, uint8_t *data, size_t len)
+static void on_upstream(void *ctx, uint64_t token,
+			struct upstream_answer *answer)
 {
 	struct server *s = ctx;
 
-	forward_done(s->forward, token, data, len, mono_ms());
+	forward_done(s->forward, token, answer, mono_ms());
 }
 
 /* Upstreams. */
 
-static void random_hex(char *text, size_t len)
+/* A server at one of our own addresses would be us. */
+static bool is_own(const struct server *s, const struct want_server *server)
 {
-	static const char digits[] = "0123456789abcdef";
-	uint8_t bytes[PROBE_LEN];
+	const struct listener *l;
 
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		abort();
-	for (size_t i = 0; i < len; i++)
-		text[i] = digits[bytes[i] & 15];
+	if (server->port != NS_DEFAULTPORT)
+		return false;
+	DL_FOREACH (s->listeners, l)
+		if (ip_eq(&l->gateway, &server->addr))
+			return true;
+	return zones_has_gateway(s->zones, &server->addr);
 }
 
-static void on_probe(struct ev_loop *loop, ev_timer *w, int revents)
+static size_t servers_add(const struct server *s, struct want_server *all,
+			  size_t n, const struct want_server *server)
 {
-	struct server *s = w->data;
-
-	(void)loop;
-	(void)revents;
-	random_hex(s->env.probe, PROBE_LEN);
-	upstream_probe(s->upstream, s->env.probe);
+	if (n == PROBES_MAX || is_own(s, server))
+		return n;
+	all[n] = *server;
+	return n + 1;
 }
 
-/* Told ones that are not our own gateways, which would lead back here. */
+/* The node's own ones, and those of the stub zones. */
 static void upstreams_apply(struct server *s)
 {
-	struct proto_upstreams use;
+	struct want_server all[PROBES_MAX];
+	const struct stub *stub;
+	size_t n = 0;
 
-	memset(&use, 0, sizeof(use));
-	for (uint32_t i = 0; i < s->upstreams.len; i++)
-		if (!zones_has_gateway(s->zones, &s->upstreams.addr[i]))
-			use.addr[use.len++] = s->upstreams.addr[i];
-	if (memcmp(&use, &s->used, sizeof(use)) == 0)
-		return;
-	s->used = use;
-	upstream_set(s->upstream, use.addr, use.len);
-	/* What the old ones said need not hold with the new ones. */
-	cache_flush(s->cache);
-	ev_timer_stop(s->loop, &s->probe);
-	ev_timer_set(&s->probe, PROBE_AFTER, 0.);
-	ev_timer_start(s->loop, &s->probe);
+	for (uint32_t i = 0; i < s->upstreams.len; i++) {
+		struct want_server server = { s->upstreams.addr[i],
+					      NS_DEFAULTPORT };
+
+		n = servers_add(s, all, n, &server);
+	}
+	if (n != s->servers_len ||
+	    memcmp(all, s->servers, n * sizeof(all[0])) != 0) {
+		memcpy(s->servers, all, n * sizeof(all[0]));
+		s->servers_len = n;
+		s->servers_id = UINT64_C(1) << 63 | ++s->last_id;
+	}
+	DL_FOREACH (stubs_first(s->stubs), stub)
+		for (uint32_t i = 0; i < stub->want.servers_len; i++)
+			n = servers_add(s, all, n, &stub->want.servers[i]);
+	upstream_set(s->upstream, all, n);
 }
 
 void server_upstreams(struct server *s, const struct proto_upstreams *want)
@@ -152,6 +180,26 @@ void server_upstreams(struct server *s, const struct proto_upstreams *want)
 	s->upstreams = *want;
 	s->upstreams.len = MIN(want->len, PROTO_UPSTREAMS_MAX);
 	upstreams_apply(s);
+}
+
+void server_stubs_changed(struct server *s)
+{
+	upstreams_apply(s);
+}
+
+void server_settings(struct server *s, const struct dns_settings *want)
+{
+	struct cache_limits limits = {
+		.entries = want->cache_size,
+		.bytes = CACHE_BYTES_MAX,
+		.ttl_min = want->ttl_min,
+		.ttl_max = want->ttl_max,
+		.negative_max = want->negative_ttl,
+		.stale = want->stale_ttl,
+	};
+
+	cache_limit(s->cache, &limits);
+	forward_set(s->forward, want);
 }
 
 /* Zones and their sockets. */
@@ -278,6 +326,7 @@ int server_new(struct ev_loop *loop, uid_t owner, struct server **ret)
 {
 	static const struct forward_ops ops = {
 		.send = on_forward_send,
+		.cancel = on_forward_cancel,
 		.reply = on_forward_reply,
 		.wake = on_forward_wake,
 	};
@@ -293,16 +342,16 @@ int server_new(struct ev_loop *loop, uid_t owner, struct server **ret)
 		abort();
 	/* The one state this generator never leaves. */
 	s->env.random |= 1;
-	s->cache = cache_new(CACHE_ENTRIES_MAX, CACHE_BYTES_MAX);
+	/* netd's settings come first of all. */
+	s->cache = cache_new(&(struct cache_limits){ 0 });
 	s->forward = forward_new(&ops, s, s->cache, &s->env.stats);
-	s->upstream = upstream_new(loop, on_upstream, s);
+	s->upstream = upstream_new(loop, &s->env.probes, &s->env.stats,
+				   on_upstream, s);
 	s->udp = udp_new();
 	s->tcp = tcp_new(s);
 	s->control = control_new(s);
 	ev_init(&s->expire, on_expire);
 	s->expire.data = s;
-	ev_init(&s->probe, on_probe);
-	s->probe.data = s;
 	*ret = s;
 	return 0;
 }
@@ -322,7 +371,6 @@ void server_free(struct server *s)
 	stubs_free(s->stubs);
 	zones_free(s->zones);
 	ev_timer_stop(s->loop, &s->expire);
-	ev_timer_stop(s->loop, &s->probe);
 	free(s);
 }
 

@@ -1,387 +1,599 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upstream.h"
 
-#include <ares.h>
-#include <ares_nameser.h>
-#include <arpa/inet.h>
 #include <ev.h>
-#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <uthash.h>
 #include <utlist.h>
 
+#include "ask.h"
 #include "netd/log.h"
 #include "netd/util.h"
+#include "target.h"
 
-/* Three servers, asked twice, within 4.5 s: c-ares doubles the second wait. */
-#define SERVERS_MAX 3
-#define TRIES 2
-#define TIME_MS 1500
-/* Questions per channel, and silent ones before the next goes first. */
-#define CHANNEL_QUESTIONS 256
-#define SILENT_MAX 3
+/* Two servers twice, or four once. */
+#define ATTEMPTS_MAX 4
+/* A new server is checked when its neighbours are known too. */
+#define CHECK_FIRST_S .2
+#define CHECK_S .5
+/* Checks of one that is down get rarer, up to this. */
+#define CHECK_MAX_S 5.
+#define CHECK_LOOP_S 30.
 
-struct sock {
-	ev_io io;
-	struct channel *channel;
-	struct sock *prev, *next;
-};
-
-struct channel {
+struct node {
+	struct target t;
 	struct upstream *up;
-	ares_channel ares;
+	/* Its probe's number. */
+	unsigned slot;
 	ev_timer timer;
-	struct sock *socks;
-	unsigned asked;
-	unsigned open;
-	/* No new questions; goes when the last one is answered. */
-	bool retired;
-	struct channel *prev, *next;
+	double wait;
+	struct ask *check;
+	unsigned check_packets;
+	/* The probe came round. */
+	bool looped;
+	bool stale;
+	/* Wanted no more; goes with the last question that asked it. */
+	bool gone;
+	unsigned queries;
 };
 
-struct request {
-	struct channel *channel;
+struct attempt {
+	struct query *query;
+	struct node *node;
+	/* NULL: ended. */
+	struct ask *ask;
+	int64_t started_us;
+	/* Ended without an answer that can be used. */
+	bool bad;
+	bool keep_case;
+};
+
+struct query {
 	uint64_t token;
-	bool probe;
+	struct upstream *up;
+	struct dns_name name;
+	uint16_t type;
+	uint8_t bytes[DNS_QUERY_MAX];
+	size_t bytes_len;
+	struct node *order[UPSTREAM_SERVERS_MAX];
+	size_t order_len;
+	struct attempt attempts[ATTEMPTS_MAX];
+	size_t attempts_len;
+	unsigned packets;
+	ev_timer hedge;
+	UT_hash_handle hh;
 };
 
 struct upstream {
 	struct ev_loop *loop;
+	struct asks *asks;
+	struct query_probes *probes;
+	struct dns_stats *stats;
 	upstream_fn *done;
 	void *ctx;
-	struct ip_addr addrs[UPSTREAMS_MAX];
-	bool loops[UPSTREAMS_MAX];
-	size_t len;
-	/* Which of them goes first. */
-	size_t first;
-	unsigned silent;
-	struct channel *current;
-	struct channel *channels;
-	/* Ends channels outside of c-ares' own calls. */
-	ev_prepare reaper;
+	struct node *nodes[PROBES_MAX];
+	struct query *queries;
 };
 
-static void channel_timer(struct channel *ch)
+static int64_t mono_us(void)
 {
-	struct timeval tv, max = { TIME_MS * 4 / 1000, 0 };
-	struct ev_loop *loop = ch->up->loop;
+	struct timespec ts;
 
-	ev_timer_stop(loop, &ch->timer);
-	if (!ch->open)
-		return;
-	ares_timeout(ch->ares, &max, &tv);
-	ev_timer_set(&ch->timer, (double)tv.tv_sec + (double)tv.tv_usec / 1e6,
-		     0.);
-	ev_timer_start(loop, &ch->timer);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct channel *ch = w->data;
-
-	(void)loop;
-	(void)revents;
-	ares_process_fd(ch->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	channel_timer(ch);
-}
-
-static void on_sock(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct channel *ch = ((struct sock *)w->data)->channel;
-	/* The watcher may be gone after the first call. */
-	int fd = w->fd;
-
-	(void)loop;
-	ares_process_fd(ch->ares, revents & EV_READ ? fd : ARES_SOCKET_BAD,
-			revents & EV_WRITE ? fd : ARES_SOCKET_BAD);
-	channel_timer(ch);
-}
-
-static struct sock *sock_find(struct channel *ch, int fd)
-{
-	struct sock *s;
-
-	DL_FOREACH (ch->socks, s)
-		if (s->io.fd == fd)
-			return s;
-	return NULL;
-}
-
-static void on_sock_state(void *data, ares_socket_t fd, int readable,
-			  int writable)
-{
-	struct channel *ch = data;
-	struct sock *s = sock_find(ch, fd);
-	int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-
-	if (s)
-		ev_io_stop(ch->up->loop, &s->io);
-	if (!events) {
-		if (s) {
-			DL_DELETE(ch->socks, s);
-			free(s);
-		}
-		return;
-	}
-	if (!s) {
-		s = xzalloc(sizeof(*s));
-		s->channel = ch;
-		s->io.data = s;
-		DL_APPEND(ch->socks, s);
-	}
-	ev_io_init(&s->io, on_sock, fd, events);
-	ev_io_start(ch->up->loop, &s->io);
-}
-
-static void channel_free(struct channel *ch)
-{
-	struct upstream *up = ch->up;
-	struct sock *s, *tmp;
-
-	/* Answers what is open with ARES_EDESTRUCTION, closes the sockets. */
-	ares_destroy(ch->ares);
-	ev_timer_stop(up->loop, &ch->timer);
-	DL_FOREACH_SAFE (ch->socks, s, tmp) {
-		ev_io_stop(up->loop, &s->io);
-		DL_DELETE(ch->socks, s);
-		free(s);
-	}
-	DL_DELETE(up->channels, ch);
-	free(ch);
-}
-
-static int servers_set(struct channel *ch, const struct ip_addr *addrs,
-		       size_t n)
-{
-	struct ares_addr_node nodes[SERVERS_MAX] = { { 0 } };
-
-	for (size_t i = 0; i < n; i++) {
-		nodes[i].next = i + 1 < n ? &nodes[i + 1] : NULL;
-		nodes[i].family = ip_is_v4(&addrs[i]) ? AF_INET : AF_INET6;
-		if (nodes[i].family == AF_INET)
-			nodes[i].addr.addr4.s_addr = ip_be32(&addrs[i]);
-		else
-			memcpy(&nodes[i].addr.addr6, addrs[i].b,
-			       sizeof(addrs[i].b));
-	}
-	return ares_set_servers(ch->ares, nodes) == ARES_SUCCESS ? 0 : -EINVAL;
-}
-
-/*
- * Every option that c-ares would otherwise look up in resolv.conf is given,
- * empty ones too: this process cannot open files.
- */
-static int ares_start(struct channel *ch, size_t servers)
-{
-	static char lookups[] = "b";
-	struct ares_options opt = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
-			 ARES_FLAG_EDNS,
-		.timeout = (int)(TIME_MS / servers),
-		.tries = TRIES,
-		.ndots = 1,
-		.lookups = lookups,
-		.ednspsz = DNS_UDP_MAX,
-		.sock_state_cb = on_sock_state,
-		.sock_state_cb_data = ch,
-	};
-	int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-		   ARES_OPT_NDOTS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ |
-		   ARES_OPT_SOCK_STATE_CB | ARES_OPT_SERVERS |
-		   ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_NOROTATE;
-	int err = ares_init_options(&ch->ares, &opt, mask);
-
-	if (err != ARES_SUCCESS) {
-		log_warn_limited("dns: c-ares failed error=\"%s\"",
-				 ares_strerror(err));
-		return -EIO;
-	}
-	return 0;
-}
-
-static struct channel *channel_new(struct upstream *up,
-				   const struct ip_addr *addrs, size_t n)
-{
-	struct channel *ch = xzalloc(sizeof(*ch));
-
-	ch->up = up;
-	if (ares_start(ch, n)) {
-		free(ch);
-		return NULL;
-	}
-	ev_init(&ch->timer, on_timer);
-	ch->timer.data = ch;
-	DL_APPEND(up->channels, ch);
-	if (servers_set(ch, addrs, n)) {
-		channel_free(ch);
-		return NULL;
-	}
-	return ch;
-}
-
-static void current_retire(struct upstream *up)
-{
-	if (!up->current)
-		return;
-	up->current->retired = true;
-	up->current = NULL;
-}
-
-static struct channel *current_get(struct upstream *up)
-{
-	struct ip_addr addrs[SERVERS_MAX];
-	size_t n = 0;
-
-	if (up->current && up->current->asked >= CHANNEL_QUESTIONS)
-		current_retire(up);
-	if (up->current)
-		return up->current;
-	for (size_t i = 0; i < up->len && n < SERVERS_MAX; i++) {
-		size_t at = (up->first + i) % up->len;
-
-		if (!up->loops[at])
-			addrs[n++] = up->addrs[at];
-	}
-	if (n)
-		up->current = channel_new(up, addrs, n);
-	return up->current;
-}
-
-/* The first server that keeps silent costs every question its timeout. */
-static void silence_note(struct channel *ch, int timeouts)
-{
-	struct upstream *up = ch->up;
-
-	if (ch != up->current)
-		return;
-	up->silent = timeouts ? up->silent + 1 : 0;
-	if (up->silent < SILENT_MAX || up->len < 2)
-		return;
-	up->silent = 0;
-	up->first = (up->first + 1) % up->len;
-	current_retire(up);
-}
-
-static void on_answer(void *arg, int status, int timeouts, unsigned char *data,
-		      int len)
-{
-	struct request *req = arg;
-	struct channel *ch = req->channel;
-	struct upstream *up = ch->up;
-	bool good = status == ARES_SUCCESS && data && len > 0;
-
-	ch->open--;
-	if (!req->probe && status != ARES_EDESTRUCTION) {
-		silence_note(ch, timeouts);
-		up->done(up->ctx, req->token, good ? data : NULL,
-			 good ? (size_t)len : 0);
-	}
-	free(req);
-}
-
-static void channel_send(struct channel *ch, const uint8_t *query, size_t len,
-			 uint64_t token, bool probe)
-{
-	struct request *req = xzalloc(sizeof(*req));
-
-	req->channel = ch;
-	req->token = token;
-	req->probe = probe;
-	ch->asked++;
-	ch->open++;
-	ares_send(ch->ares, query, (int)len, on_answer, req);
-	channel_timer(ch);
-}
-
-int upstream_send(struct upstream *u, const uint8_t *query, size_t len,
-		  uint64_t token)
-{
-	struct channel *ch = current_get(u);
-
-	if (!ch)
-		return -ENETUNREACH;
-	channel_send(ch, query, len, token, false);
-	return 0;
-}
-
-void upstream_probe(struct upstream *u, const char probe[PROBE_LEN + 1])
-{
-	for (size_t i = 0; i < u->len; i++) {
-		uint8_t bytes[DNS_QUERY_MAX];
-		struct dns_name name;
-		struct channel *ch;
-		char text[64];
-		size_t len;
-
-		if (str_format(text, sizeof(text), "%s%zu.%s", probe, i,
-			       PROBE_ZONE) ||
-		    dns_name_parse(text, &name))
-			return;
-		ch = channel_new(u, &u->addrs[i], 1);
-		if (!ch)
-			return;
-		/* The id protects nothing here: the answer is not read. */
-		len = dns_query_write(&name, ns_t_a, (uint16_t)(i + 1), bytes);
-		channel_send(ch, bytes, len, 0, true);
-		ch->retired = true;
-	}
-}
-
-void upstream_loop(struct upstream *u, unsigned number)
+static void node_say(const struct node *node, const char *what)
 {
 	char text[IP_STRLEN];
 
-	if (number >= u->len || u->loops[number])
+	log_warn("dns: upstream %s addr=%s port=%u", what,
+		 ip_str(&node->t.server.addr, text), node->t.server.port);
+}
+
+/* Checks. */
+
+static void timer_in(struct ev_loop *loop, ev_timer *timer, double after)
+{
+	ev_timer_stop(loop, timer);
+	ev_timer_set(timer, after, 0.);
+	ev_timer_start(loop, timer);
+}
+
+static void check_end(struct node *node)
+{
+	ask_cancel(take_ptr(node->check));
+	memset(node->up->probes->label[node->slot], 0, PROBE_LEN + 1);
+}
+
+static void check_failed(struct node *node)
+{
+	if (target_check_failed(&node->t))
+		node_say(node, "is down");
+	if (node->t.down)
+		node->wait = MIN(node->wait * 1.5, CHECK_MAX_S);
+}
+
+static void node_alive(struct node *node)
+{
+	if (target_alive(&node->t))
+		node_say(node, "is back");
+}
+
+static void on_check(void *ctx, const struct ask_answer *answer)
+{
+	struct node *node = ctx;
+
+	node->check = NULL;
+	node->up->stats->packets += node->check_packets;
+	check_end(node);
+	/* The timer, which runs, sees to the rest. */
+	if (node->looped)
 		return;
-	log_warn("dns: upstream leads back here and is left out addr=%s",
-		 ip_str(&u->addrs[number], text));
-	u->loops[number] = true;
-	current_retire(u);
+	if (answer->result != ASK_ANSWER) {
+		check_failed(node);
+		return;
+	}
+	if (node->t.loops)
+		node_say(node, "leads back here no more");
+	node->t.loops = false;
+	node_alive(node);
+	ev_timer_stop(node->up->loop, &node->timer);
 }
 
-void upstream_set(struct upstream *u, const struct ip_addr *addrs, size_t n)
+static void probe_make(char *label)
 {
-	n = MIN(n, UPSTREAMS_MAX);
-	memcpy(u->addrs, addrs, n * sizeof(*addrs));
-	memset(u->loops, 0, sizeof(u->loops));
-	u->len = n;
-	u->first = 0;
-	u->silent = 0;
-	current_retire(u);
+	static const char digits[] = "0123456789abcdef";
+	uint8_t bytes[PROBE_LEN];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		abort();
+	for (size_t i = 0; i < PROBE_LEN; i++)
+		label[i] = digits[bytes[i] & 15];
+	label[PROBE_LEN] = '\0';
 }
 
-static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+static void check_send(struct node *node)
 {
-	struct upstream *u = w->data;
-	struct channel *ch, *tmp;
+	struct upstream *u = node->up;
+	char *label = u->probes->label[node->slot];
+	struct ask_how how = { &node->check_packets, UPSTREAM_PACKETS_MAX,
+			       !target_keeps_case(&node->t, mono_ms()) };
+	uint8_t bytes[DNS_QUERY_MAX];
+	struct dns_name name;
+	char text[64];
+	size_t len;
+
+	probe_make(label);
+	if (str_format(text, sizeof(text), "%s.%s", label, PROBE_ZONE) ||
+	    dns_name_parse(text, &name))
+		return;
+	len = dns_query_write(&name, ns_t_a, 0, bytes);
+	node->looped = false;
+	node->check_packets = 0;
+	node->check = ask_send(u->asks, &node->t.server, bytes, len, &how,
+			       on_check, node);
+}
+
+static void node_fail_attempts(struct node *node);
+
+static void on_node_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct node *node = w->data;
+	double wait;
+
+	(void)revents;
+	if (node->looped) {
+		if (!node->t.loops)
+			node_say(node, "leads back here and is left out");
+		node->t.loops = true;
+		node_alive(node);
+		node->looped = false;
+		check_end(node);
+		timer_in(loop, &node->timer, CHECK_LOOP_S);
+		node_fail_attempts(node);
+		return;
+	}
+	if (node->check) {
+		check_end(node);
+		check_failed(node);
+	}
+	wait = node->wait;
+	check_send(node);
+	timer_in(loop, &node->timer, wait);
+}
+
+static void check_start(struct node *node, double after)
+{
+	if (ev_is_active(&node->timer) || node->gone)
+		return;
+	node->wait = CHECK_S;
+	timer_in(node->up->loop, &node->timer, after);
+}
+
+void upstream_loop(struct upstream *u, unsigned n)
+{
+	struct node *node = n < PROBES_MAX ? u->nodes[n] : NULL;
+
+	/* Not here: who asks us is in the middle of his own question. */
+	if (!node)
+		return;
+	node->looped = true;
+	timer_in(u->loop, &node->timer, 0.);
+}
+
+/* A question's end. */
+
+static void query_free(struct query *q)
+{
+	for (size_t i = 0; i < q->attempts_len; i++)
+		ask_cancel(q->attempts[i].ask);
+	for (size_t i = 0; i < q->order_len; i++)
+		if (--q->order[i]->queries == 0 && q->order[i]->gone)
+			free(q->order[i]);
+	q->up->stats->packets += q->packets;
+	ev_timer_stop(q->up->loop, &q->hedge);
+	HASH_DEL(q->up->queries, q);
+	free(q);
+}
+
+static void query_end(struct query *q, struct upstream_answer *answer)
+{
+	struct upstream_answer none = { 0 };
+	struct upstream *u = q->up;
+	uint64_t token = q->token;
+
+	if (!answer)
+		u->stats->unanswered++;
+	query_free(q);
+	u->done(u->ctx, token, answer ? answer : &none);
+}
+
+void upstream_cancel(struct upstream *u, uint64_t token)
+{
+	struct query *q;
+
+	HASH_FIND(hh, u->queries, &token, sizeof(token), q);
+	if (!q)
+		return;
+	u->stats->unanswered++;
+	for (size_t i = 0; i < q->attempts_len; i++)
+		q->attempts[i].node->t.failed += q->attempts[i].ask != NULL;
+	query_free(q);
+}
+
+/* Its attempts. */
+
+static void on_attempt(void *ctx, const struct ask_answer *answer);
+
+static bool attempt_start(struct query *q, struct node *node, bool keep_case)
+{
+	struct attempt *a = &q->attempts[q->attempts_len];
+	struct ask_how how = { &q->packets, UPSTREAM_PACKETS_MAX, keep_case };
+
+	*a = (struct attempt){
+		.query = q,
+		.node = node,
+		.started_us = mono_us(),
+		.keep_case = keep_case,
+		.bad = true,
+	};
+	q->attempts_len++;
+	node->t.asked++;
+	a->ask = ask_send(q->up->asks, &node->t.server, q->bytes, q->bytes_len,
+			  &how, on_attempt, a);
+	a->bad = !a->ask;
+	return a->ask != NULL;
+}
+
+static bool has_failed(const struct query *q, const struct node *node)
+{
+	for (size_t i = 0; i < q->attempts_len; i++)
+		if (q->attempts[i].node == node && q->attempts[i].bad)
+			return true;
+	return false;
+}
+
+static bool has_open(const struct query *q)
+{
+	for (size_t i = 0; i < q->attempts_len; i++)
+		if (q->attempts[i].ask)
+			return true;
+	return false;
+}
+
+/* Each once, then those again that were silent: the packet may be lost. */
+static struct node *node_next(const struct query *q)
+{
+	for (size_t i = 0; i < q->order_len; i++) {
+		struct node *node = q->order[(q->attempts_len + i) %
+					     q->order_len];
+
+		if (!node->t.loops && !has_failed(q, node))
+			return node;
+	}
+	return NULL;
+}
+
+/* Asks the next server; ends the question when there is nobody left. */
+static void query_go_on(struct query *q)
+{
+	struct node *node;
+	bool first;
+
+	while (q->attempts_len < ATTEMPTS_MAX &&
+	       q->packets < UPSTREAM_PACKETS_MAX && (node = node_next(q))) {
+		first = q->attempts_len < q->order_len;
+		if (!attempt_start(q, node,
+				   !target_keeps_case(&node->t, mono_ms())))
+			continue;
+		timer_in(q->up->loop, &q->hedge,
+			 UPSTREAM_HEDGE_MS / 1000. *
+				 (first ? 1. : (double)q->attempts_len));
+		return;
+	}
+	if (!has_open(q))
+		query_end(q, NULL);
+}
+
+static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct query *q = w->data;
 
 	(void)loop;
 	(void)revents;
-	DL_FOREACH_SAFE (u->channels, ch, tmp)
-		if (ch->retired && !ch->open)
-			channel_free(ch);
+	for (size_t i = 0; i < q->attempts_len; i++)
+		if (q->attempts[i].ask)
+			check_start(q->attempts[i].node, 0.);
+	query_go_on(q);
 }
 
-struct upstream *upstream_new(struct ev_loop *loop, upstream_fn *done,
+static void attempt_answered(struct attempt *a, const struct ask_answer *from,
+			     struct upstream_answer *answer)
+{
+	struct query *q = a->query;
+	int64_t now = mono_ms();
+
+	if (target_answered(&a->node->t, (uint32_t)(mono_us() - a->started_us)))
+		node_say(a->node, "is back");
+	if (from->case_lost && !a->keep_case)
+		a->node->t.keep_case_until = now + TARGET_CASE_MS;
+	for (size_t i = 0; i < q->attempts_len; i++) {
+		struct attempt *other = &q->attempts[i];
+
+		if (other->node != a->node && (other->ask || other->bad))
+			target_worse(&other->node->t, now);
+	}
+	answer->server = a->node->t.server;
+	query_end(q, answer);
+}
+
+static void attempt_failed(struct attempt *a, const struct ask_answer *answer)
+{
+	struct query *q = a->query;
+	bool lost = answer->case_lost && !a->keep_case;
+
+	a->bad = true;
+	a->node->t.failed++;
+	if (answer->result == ASK_ANSWER)
+		node_alive(a->node);
+	else
+		check_start(a->node, 0.);
+	if (lost) {
+		a->node->t.keep_case_until = mono_ms() + TARGET_CASE_MS;
+		if (q->attempts_len < ATTEMPTS_MAX &&
+		    attempt_start(q, a->node, true))
+			return;
+	}
+	query_go_on(q);
+}
+
+static void on_attempt(void *ctx, const struct ask_answer *from)
+{
+	struct attempt *a = ctx;
+	struct query *q = a->query;
+	struct upstream_answer answer = { .data = from->data,
+					  .len = from->len };
+
+	a->ask = NULL;
+	if (from->result == ASK_ANSWER &&
+	    !dns_answer_check(answer.data, &answer.len, &q->name, q->type,
+			      &answer.info))
+		attempt_answered(a, from, &answer);
+	else
+		attempt_failed(a, from);
+}
+
+/* Questions that wait for a server that is not to be asked any more. */
+static void node_fail_attempts(struct node *node)
+{
+	struct query *q, *tmp;
+
+	HASH_ITER (hh, node->up->queries, q, tmp) {
+		bool hit = false;
+
+		for (size_t i = 0; i < q->attempts_len; i++) {
+			struct attempt *a = &q->attempts[i];
+
+			if (a->node != node)
+				continue;
+			hit |= a->ask != NULL;
+			a->bad = true;
+			ask_cancel(take_ptr(a->ask));
+		}
+		if (hit)
+			query_go_on(q);
+	}
+}
+
+static struct node *node_find(const struct upstream *u,
+			      const struct want_server *server)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (u->nodes[i] &&
+		    ip_eq(&u->nodes[i]->t.server.addr, &server->addr) &&
+		    u->nodes[i]->t.server.port == server->port)
+			return u->nodes[i];
+	return NULL;
+}
+
+static size_t nodes_choose(const struct upstream *u,
+			   const struct want_server *servers, size_t n,
+			   struct node **ret)
+{
+	struct target *all[UPSTREAM_SERVERS_MAX], *order[UPSTREAM_SERVERS_MAX];
+	size_t len = 0;
+
+	for (size_t i = 0; i < MIN(n, UPSTREAM_SERVERS_MAX); i++) {
+		struct node *node = node_find(u, &servers[i]);
+
+		if (node)
+			all[len++] = &node->t;
+	}
+	len = target_order(all, len, mono_ms(), order);
+	for (size_t i = 0; i < len; i++) {
+		ret[i] = container_of(order[i], struct node, t);
+		ret[i]->queries++;
+	}
+	return len;
+}
+
+int upstream_send(struct upstream *u, const struct want_server *servers,
+		  size_t n, const struct dns_name *name, uint16_t type,
+		  uint64_t token)
+{
+	struct query *q = xzalloc(sizeof(*q));
+
+	q->order_len = nodes_choose(u, servers, n, q->order);
+	if (!q->order_len) {
+		free(q);
+		return -EHOSTDOWN;
+	}
+	q->up = u;
+	q->token = token;
+	q->name = *name;
+	q->type = type;
+	q->bytes_len = dns_query_write(name, type, 0, q->bytes);
+	ev_init(&q->hedge, on_hedge);
+	q->hedge.data = q;
+	HASH_ADD(hh, u->queries, token, sizeof(token), q);
+	/* Should there be no socket, the timer goes on to the next. */
+	timer_in(u->loop, &q->hedge, UPSTREAM_HEDGE_MS / 1000.);
+	if (!attempt_start(q, q->order[0],
+			   !target_keeps_case(&q->order[0]->t, mono_ms())))
+		timer_in(u->loop, &q->hedge, 0.);
+	return 0;
+}
+
+/* Servers. */
+
+/* Questions that it was asked may still be answered. */
+static void node_drop(struct node *node)
+{
+	struct upstream *u = node->up;
+
+	u->nodes[node->slot] = NULL;
+	check_end(node);
+	ev_timer_stop(u->loop, &node->timer);
+	node->gone = true;
+	if (!node->queries)
+		free(node);
+}
+
+static void node_new(struct upstream *u, const struct want_server *server)
+{
+	unsigned slot = 0;
+	struct node *node;
+
+	while (slot < PROBES_MAX && u->nodes[slot])
+		slot++;
+	if (slot == PROBES_MAX) {
+		log_warn_limited("dns: more than %d upstreams, some not used",
+				 PROBES_MAX);
+		return;
+	}
+	node = xzalloc(sizeof(*node));
+	node->t.server = *server;
+	node->up = u;
+	node->slot = slot;
+	ev_init(&node->timer, on_node_timer);
+	node->timer.data = node;
+	u->nodes[slot] = node;
+	check_start(node, CHECK_FIRST_S);
+}
+
+void upstream_set(struct upstream *u, const struct want_server *servers,
+		  size_t n)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (u->nodes[i])
+			u->nodes[i]->stale = true;
+	for (size_t i = 0; i < n; i++) {
+		struct node *node = node_find(u, &servers[i]);
+
+		if (node)
+			node->stale = false;
+		else
+			node_new(u, &servers[i]);
+	}
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (u->nodes[i] && u->nodes[i]->stale)
+			node_drop(u->nodes[i]);
+}
+
+size_t upstream_list(const struct upstream *u, struct dns_upstream_state *ret,
+		     size_t max)
+{
+	int64_t now = mono_ms();
+	size_t n = 0;
+
+	for (size_t i = 0; i < PROBES_MAX && n < max; i++) {
+		const struct target *t = u->nodes[i] ? &u->nodes[i]->t : NULL;
+
+		if (!t)
+			continue;
+		/* Bytes between the fields go out of this process too. */
+		memset(&ret[n], 0, sizeof(ret[n]));
+		ret[n].addr = t->server.addr;
+		ret[n].port = t->server.port;
+		ret[n].down = t->down;
+		ret[n].loops = t->loops;
+		ret[n].behind = t->behind_until > now;
+		ret[n].loses_case = !target_keeps_case(t, now);
+		ret[n].latency_us = t->latency_us;
+		ret[n].asked = t->asked;
+		ret[n].answered = t->answered;
+		ret[n].failed = t->failed;
+		n++;
+	}
+	return n;
+}
+
+struct upstream *upstream_new(struct ev_loop *loop, struct query_probes *probes,
+			      struct dns_stats *stats, upstream_fn *done,
 			      void *ctx)
 {
 	struct upstream *u = xzalloc(sizeof(*u));
 
 	u->loop = loop;
+	u->probes = probes;
+	u->stats = stats;
 	u->done = done;
 	u->ctx = ctx;
-	ev_prepare_init(&u->reaper, on_prepare);
-	u->reaper.data = u;
-	ev_prepare_start(loop, &u->reaper);
+	u->asks = asks_new(loop, &stats->forged);
 	return u;
 }
 
 void upstream_free(struct upstream *u)
 {
-	struct channel *ch, *tmp;
+	struct query *q, *tmp;
 
 	if (!u)
 		return;
-	DL_FOREACH_SAFE (u->channels, ch, tmp)
-		channel_free(ch);
-	ev_prepare_stop(u->loop, &u->reaper);
+	HASH_ITER (hh, u->queries, q, tmp)
+		query_free(q);
+	upstream_set(u, NULL, 0);
+	asks_free(u->asks);
 	free(u);
 }

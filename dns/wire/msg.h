@@ -147,6 +147,23 @@ size_t dns_reply_error(const struct dns_query *query, int rcode, void *buf,
 size_t dns_query_write(const struct dns_name *name, uint16_t type, uint16_t id,
 		       uint8_t buf[DNS_QUERY_MAX]);
 
+/* Gives the letters of such a question a case, by these bits (0x20). */
+void dns_query_mix(uint8_t *query, const uint8_t random[DNS_NAME_MAX / 8 + 1]);
+
+/* What bytes from the network are to a question that was sent. */
+enum dns_match {
+	DNS_MATCH_NONE,
+	/* An error under its id that does not repeat the question. */
+	DNS_MATCH_HEADER,
+	/* The answer, but for the case of letters. */
+	DNS_MATCH_CASE,
+	DNS_MATCH_WHOLE,
+};
+
+/* sent: from dns_query_write(). */
+enum dns_match dns_answer_match(const uint8_t *sent, size_t sent_len,
+				const uint8_t *data, size_t len);
+
 /* An upstream's answer, checked. */
 struct dns_answer {
 	uint16_t flags;
@@ -165,6 +182,23 @@ struct dns_answer {
  */
 int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
 		     uint16_t type, struct dns_answer *ret);
+
+/*
+ * Leaves of a checked answer what was asked: -EBADMSG when an answer record
+ * belongs neither to the name nor to what it is an alias of; authority stays
+ * for a negative answer, additional records go.
+ */
+int dns_answer_scrub(uint8_t *data, size_t *len,
+		     const struct dns_answer *answer);
+
+/* Brings all TTLs of a checked answer between these. */
+void dns_answer_clamp(uint8_t *data, size_t len, uint32_t min, uint32_t max);
+
+/*
+ * Does a checked answer hold an address that only a private network has
+ * (RFC 1918, 6598, 4193, loopback, link-local)?
+ */
+bool dns_answer_is_private(const uint8_t *data, size_t len);
 
 /* Makes a checked answer `age` seconds older; TTLs above max are cut first. */
 void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max);

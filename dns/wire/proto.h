@@ -88,6 +88,7 @@ struct proto_config {
 	char domain[256];
 	/* Leave the sockets alone until END: another server still answers. */
 	bool hold;
+	struct dns_settings settings;
 };
 
 struct proto_upstreams {

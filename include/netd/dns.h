@@ -21,6 +21,32 @@
 struct ev_loop;
 struct dns;
 
+/* How names from outside are asked for and kept. */
+#define DNS_ALLOW_MAX 16
+
+struct dns_settings {
+	/* Questions that may wait for upstreams: in all, and of a client. */
+	uint32_t waiting_max;
+	uint32_t client_max;
+	/* Answers that are kept, and for how many seconds: what is there, what
+	 * is not, and past its time for when no upstream answers. */
+	uint32_t cache_size;
+	uint32_t ttl_min;
+	uint32_t ttl_max;
+	uint32_t negative_ttl;
+	uint32_t stale_ttl;
+	/* Outside names must not have inside addresses, but for these. */
+	bool rebind_filter;
+	uint32_t allow_len;
+	char allow[DNS_ALLOW_MAX][254];
+};
+
+#define DNS_SETTINGS_DEFAULT                                                   \
+	{                                                                      \
+		.waiting_max = 1024, .client_max = 64, .cache_size = 10000,    \
+		.ttl_max = 300, .negative_ttl = 30, .stale_ttl = 3600          \
+	}
+
 struct dns_config {
 	/* Folder (0700) of the socket that parent and child talk over. */
 	const char *run_dir;
@@ -31,6 +57,7 @@ struct dns_config {
 	/* Upstreams, or n 0: the host's resolv.conf, followed as it changes. */
 	const struct ip_addr *upstreams;
 	size_t upstreams_len;
+	struct dns_settings settings;
 	/* User of the child; a uid of its own when the name does not exist. */
 	const char *user;
 };
@@ -59,9 +86,55 @@ struct dns_stats {
 	uint64_t dropped;
 	/* Refused because a client, or all of them, have too many waiting. */
 	uint64_t limited;
+	/* Waited for an answer that another had asked for already. */
+	uint64_t coalesced;
+	/* Answered from what was kept too long: no upstream answered. */
+	uint64_t stale;
+	/* Questions that no upstream answered. */
+	uint64_t unanswered;
+	/* Packets sent to upstreams. */
+	uint64_t packets;
+	/* Packets from upstreams' addresses that answered no question. */
+	uint64_t forged;
+	/* Answers held back: outside names with inside addresses. */
+	uint64_t rebound;
 	/* TCP connections taken, and those closed over a limit or a timeout. */
 	uint64_t tcp_accepted;
 	uint64_t tcp_closed;
+};
+
+/* An answer that the server keeps. */
+struct dns_cache_entry {
+	char name[256];
+	/* 0: any, the name does not exist. */
+	uint16_t type;
+	uint8_t rcode;
+	/* Too old, and kept for when no upstream answers. */
+	bool stale;
+	/* Seconds left. */
+	uint32_t ttl;
+	uint32_t bytes;
+	uint64_t hits;
+	/* Whose answer it is. */
+	struct ip_addr server;
+};
+
+/* What the server knows of an upstream. */
+struct dns_upstream_state {
+	struct ip_addr addr;
+	uint16_t port;
+	/* Two checks failed; not asked until one is answered. */
+	bool down;
+	/* Leads back here: not asked. */
+	bool loops;
+	/* Asked after the others: they answered better. */
+	bool behind;
+	/* Does not keep the case of letters, which guards against forgers. */
+	bool loses_case;
+	uint32_t latency_us;
+	uint64_t asked;
+	uint64_t answered;
+	uint64_t failed;
 };
 
 /* The last the server said, at most a second or two old. */

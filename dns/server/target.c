@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "target.h"
+
+#include "netd/util.h"
+
+/* A new value counts an eighth, as TCP smooths its own (RFC 6298 2). */
+#define SMOOTH 8
+
+bool target_alive(struct target *t)
+{
+	bool was_down = t->down;
+
+	t->down = false;
+	t->failed_checks = 0;
+	return was_down;
+}
+
+bool target_answered(struct target *t, uint32_t took_us)
+{
+	t->answered++;
+	t->worse = 0;
+	if (!t->latency_us)
+		t->latency_us = took_us;
+	t->latency_us -= t->latency_us / SMOOTH;
+	t->latency_us += MAX(took_us / SMOOTH, 1u);
+	return target_alive(t);
+}
+
+void target_worse(struct target *t, int64_t now)
+{
+	if (++t->worse < TARGET_WORSE_MAX)
+		return;
+	t->worse = 0;
+	t->behind_until = now + TARGET_BEHIND_MS;
+}
+
+bool target_check_failed(struct target *t)
+{
+	if (++t->failed_checks < TARGET_CHECKS_MAX || t->down)
+		return false;
+	t->down = true;
+	return true;
+}
+
+bool target_keeps_case(const struct target *t, int64_t now)
+{
+	return now >= t->keep_case_until;
+}
+
+size_t target_order(struct target *const *all, size_t n, int64_t now,
+		    struct target **ret)
+{
+	size_t len = 0;
+
+	for (int behind = 0; behind < 2; behind++) {
+		for (size_t i = 0; i < n; i++) {
+			struct target *t = all[i];
+
+			if (!t->down && !t->loops &&
+			    behind == (t->behind_until > now))
+				ret[len++] = t;
+		}
+	}
+	return len;
+}
