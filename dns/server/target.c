@@ -47,19 +47,28 @@ bool target_keeps_case(const struct target *t, int64_t now)
 	return now >= t->keep_case_until;
 }
 
+enum rank { RANK_GOOD, RANK_BEHIND, RANK_DOWN, RANK_NEVER };
+
+static enum rank rank_of(const struct target *t, int64_t now)
+{
+	if (t->loops)
+		return RANK_NEVER;
+	if (t->down)
+		return RANK_DOWN;
+	return t->behind_until > now ? RANK_BEHIND : RANK_GOOD;
+}
+
 size_t target_order(struct target *const *all, size_t n, int64_t now,
 		    struct target **ret)
 {
 	size_t len = 0;
 
-	for (int behind = 0; behind < 2; behind++) {
-		for (size_t i = 0; i < n; i++) {
-			struct target *t = all[i];
-
-			if (!t->down && !t->loops &&
-			    behind == (t->behind_until > now))
-				ret[len++] = t;
-		}
+	for (enum rank rank = RANK_GOOD; rank < RANK_NEVER; rank++) {
+		if (rank == RANK_DOWN && len)
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (rank_of(all[i], now) == rank)
+				ret[len++] = all[i];
 	}
 	return len;
 }

@@ -3,7 +3,7 @@
  * target - what is known of one upstream server, and who is asked first; pure.
  *
  * A server that is silent or refuses is looked at by checks; two in a row
- * that fail and it is down: not asked until a check is answered. A server
+ * that fail and it is down: not asked while another lives. A server
  * that lives but answers later or worse than another is asked after it for a
  * while. One that leads back here is never asked. The caller brings the clock
  * (milliseconds).
@@ -55,8 +55,8 @@ bool target_check_failed(struct target *t);
 bool target_keeps_case(const struct target *t, int64_t now);
 
 /*
- * Who is asked, best first: as given, those behind last, without those that
- * are down or loop. Returns how many.
+ * Who is asked, best first: as given, those behind last, those that are down
+ * only when all are. Returns how many.
  */
 size_t target_order(struct target *const *all, size_t n, int64_t now,
 		    struct target **ret);

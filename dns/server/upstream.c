@@ -61,6 +61,8 @@ struct query {
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t attempts_len;
 	unsigned packets;
+	/* All were down when it began. */
+	bool last_chance;
 	ev_timer hedge;
 	UT_hash_handle hh;
 };
@@ -287,6 +289,11 @@ static bool attempt_start(struct query *q, struct node *node, bool keep_case)
 	return a->ask != NULL;
 }
 
+static bool attempt_next(struct query *q, struct node *node)
+{
+	return attempt_start(q, node, !target_keeps_case(&node->t, mono_ms()));
+}
+
 static bool has_failed(const struct query *q, const struct node *node)
 {
 	for (size_t i = 0; i < q->attempts_len; i++)
@@ -325,8 +332,7 @@ static void query_go_on(struct query *q)
 	while (q->attempts_len < ATTEMPTS_MAX &&
 	       q->packets < UPSTREAM_PACKETS_MAX && (node = node_next(q))) {
 		first = q->attempts_len < q->order_len;
-		if (!attempt_start(q, node,
-				   !target_keeps_case(&node->t, mono_ms())))
+		if (!attempt_next(q, node))
 			continue;
 		timer_in(q->up->loop, &q->hedge,
 			 UPSTREAM_HEDGE_MS / 1000. *
@@ -346,7 +352,10 @@ static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
 	for (size_t i = 0; i < q->attempts_len; i++)
 		if (q->attempts[i].ask)
 			check_start(q->attempts[i].node, 0.);
-	query_go_on(q);
+	if (q->last_chance)
+		query_end(q, NULL);
+	else
+		query_go_on(q);
 }
 
 static void attempt_answered(struct attempt *a, const struct ask_answer *from,
@@ -464,6 +473,7 @@ int upstream_send(struct upstream *u, const struct want_server *servers,
 		  uint64_t token)
 {
 	struct query *q = xzalloc(sizeof(*q));
+	bool begun;
 
 	q->order_len = nodes_choose(u, servers, n, q->order);
 	if (!q->order_len) {
@@ -478,11 +488,13 @@ int upstream_send(struct upstream *u, const struct want_server *servers,
 	ev_init(&q->hedge, on_hedge);
 	q->hedge.data = q;
 	HASH_ADD(hh, u->queries, token, sizeof(token), q);
+	q->last_chance = q->order[0]->t.down;
+	begun = attempt_next(q, q->order[0]);
+	if (q->last_chance)
+		for (size_t i = 1; i < MIN(q->order_len, ATTEMPTS_MAX); i++)
+			begun |= attempt_next(q, q->order[i]);
 	/* Should there be no socket, the timer goes on to the next. */
-	timer_in(u->loop, &q->hedge, UPSTREAM_HEDGE_MS / 1000.);
-	if (!attempt_start(q, q->order[0],
-			   !target_keeps_case(&q->order[0]->t, mono_ms())))
-		timer_in(u->loop, &q->hedge, 0.);
+	timer_in(u->loop, &q->hedge, begun ? UPSTREAM_HEDGE_MS / 1000. : 0.);
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  * The first server of a list is asked; when it is silent for HEDGE_MS the
  * next one is too, and whoever answers first wins: late answers still count.
  * A refusal, or a failure by the server's own words, leads to the next at
- * once. No question costs more than UPSTREAM_PACKETS_MAX packets.
+ * once. When all are known to be down they get one chance, a short one, since
+any of them may just be back. No question costs more than UPSTREAM_PACKETS_MAX packets.
  *
  * A server that failed is looked at by a question of our own for a name that
  * nobody else knows. Any answer shows that it lives; and should the question
@@ -55,7 +56,7 @@ void upstream_set(struct upstream *u, const struct want_server *servers,
 
 /*
  * Asks one of these. done(token) runs once, never from within; it does not
- * any more after upstream_cancel(). -EHOSTDOWN: none of them lives.
+ * any more after upstream_cancel(). -EHOSTDOWN: there is nobody to ask.
  */
 int upstream_send(struct upstream *u, const struct want_server *servers,
 		  size_t n, const struct dns_name *name, uint16_t type,

@@ -28,8 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t kept[CACHE_ANSWER_MAX];
+	static const struct cache_limits limits = { 16, 1 << 16, 0, 300, 30,
+						    60 };
+	static const struct want_server server;
+	static struct cache_hit kept;
 	static struct cache *cache;
+	struct cache_key key;
 	struct dns_answer answer;
 	struct dns_query q = { .type = ns_t_a, .class = ns_c_in };
 	uint8_t *copy, asked[DNS_QUERY_MAX];
@@ -37,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rbuf r;
 
 	if (!cache)
-		cache = cache_new(16, 1 << 16);
+		cache = cache_new(&limits);
 	if (size < DNS_HEADER_LEN || size > DNS_TCP_MAX - DNS_OPT_LEN)
 		return 0;
 	/* The question is the answer's own, so that more than it is read. */
@@ -57,14 +61,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(copy, data, size);
 	if (dns_answer_check(copy, &len, &q.name, q.type, &answer) == 0) {
-		dns_answer_age(copy, len, 0, CACHE_TTL_MAX);
+		dns_answer_age(copy, len, 0, limits.ttl_max);
 		reply_check(copy, len, &q, DNS_UDP_MIN);
 		reply_check(copy, len, &q, DNS_UDP_MAX);
 		reply_check(copy, len, &q, DNS_TCP_MAX);
-		cache_put(cache, &q.name, q.type, &answer, copy, len, 0);
-		n = cache_get(cache, &q.name, q.type, 5000, kept);
-		if (n)
-			reply_check(kept, n, &q, DNS_TCP_MAX);
+		dns_answer_is_private(copy, len);
+		if (dns_answer_scrub(copy, &len, &answer) == 0) {
+			dns_answer_clamp(copy, len, 1, limits.ttl_max);
+			reply_check(copy, len, &q, DNS_TCP_MAX);
+		}
+		key = (struct cache_key){ 1, &q.name, q.type };
+		cache_put(cache, &key, &answer, &server, copy, len, 0);
+		if (cache_get(cache, &key, true, 5000, &kept))
+			reply_check(kept.data, kept.len, &q, DNS_TCP_MAX);
 	}
 	free(copy);
 	return 0;

@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!env.zones) {
 		env.zones = content_make();
-		str_copy(env.probe, sizeof(env.probe), "0123456789abcdef");
+		str_copy(env.probes.label[0], PROBE_LEN + 1, "0123456789abcdef");
 	}
 	if (size < 1)
 		return 0;

@@ -626,11 +626,11 @@ static void test_query_loop(void **state)
 	struct fixture *f = *state;
 	struct reply r;
 
-	str_copy(f->env.probe, sizeof(f->env.probe), "0123456789abcdef");
+	str_copy(f->env.probes.label[3], PROBE_LEN + 1, "0123456789abcdef");
 	/* From anybody: the host's resolver may ask from any address. */
-	ask(f, STRANGER, "0123456789abcdef3." PROBE_ZONE, ns_t_a, &r);
+	ask(f, STRANGER, "0123456789abcdef." PROBE_ZONE, ns_t_a, &r);
 	assert_int_equal(r.verdict, QUERY_LOOP);
-	ask(f, BLUE_POD, "0123456789abcdee3." PROBE_ZONE, ns_t_a, &r);
+	ask(f, BLUE_POD, "0123456789abcdee." PROBE_ZONE, ns_t_a, &r);
 	assert_int_equal(r.verdict, QUERY_FORWARD);
 }
 

@@ -80,6 +80,7 @@ static struct dns_config config_of(void)
 		.domain = "cluster.local",
 		.upstreams = &upstream,
 		.upstreams_len = 1,
+		.settings = DNS_SETTINGS_DEFAULT,
 		.user = "netd-dns",
 	};
 }
