@@ -282,10 +282,15 @@ static int open_dns(struct netd *d)
 		.domain = d->cfg.domain,
 		.upstreams = d->cfg.upstreams,
 		.upstreams_len = d->cfg.upstreams_len,
+		.settings = d->cfg.dns,
 		.user = d->cfg.dns_user,
 	};
 	int err;
 
+	dns.settings.allow_len = (uint32_t)d->cfg.dns_allow_len;
+	for (size_t i = 0; i < d->cfg.dns_allow_len; i++)
+		str_copy(dns.settings.allow[i], sizeof(dns.settings.allow[i]),
+			 d->cfg.dns_allow[i]);
 	dns_program(program, sizeof(program));
 	err = dns_open(d->loop, &dns, &d->dns);
 	return err ? fail(err, "the DNS server", program) : 0;

@@ -189,11 +189,10 @@ static void port_choose(int fd, int family)
 	for (int i = 0; i < PORT_TRIES; i++) {
 		socklen_t len;
 		uint32_t spread = UINT16_MAX + 1u - PORT_FIRST;
-		struct sockaddr_storage ss =
-			any_make(family,
-				 (uint16_t)(PORT_FIRST +
-					    (random[i] * spread >> 16)),
-				 &len);
+		struct sockaddr_storage ss = any_make(
+			family,
+			(uint16_t)(PORT_FIRST + (random[i] * spread >> 16)),
+			&len);
 
 		if (bind(fd, (struct sockaddr *)&ss, len) == 0)
 			return;
@@ -522,9 +521,9 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *data,
 
 	(void)timeouts;
 	if (answer.result == ASK_ANSWER)
-		answer.case_lost = dns_answer_match(ask->sent, ask->sent_len,
-						    data, answer.len) ==
-				   DNS_MATCH_CASE;
+		answer.case_lost =
+			dns_answer_match(ask->sent, ask->sent_len, data,
+					 answer.len) == DNS_MATCH_CASE;
 	else
 		answer.case_lost = ask->case_lost;
 	DL_DELETE(ch->open, ask);

@@ -126,8 +126,9 @@ static bool is_nothing(const struct dns_answer *answer, const uint8_t *data)
 }
 
 void cache_put(struct cache *cache, const struct cache_key *key,
-	       const struct dns_answer *answer, const struct want_server *server,
-	       const uint8_t *data, size_t len, int64_t now)
+	       const struct dns_answer *answer,
+	       const struct want_server *server, const uint8_t *data,
+	       size_t len, int64_t now)
 {
 	uint16_t type = is_nothing(answer, data) ? TYPE_NONE : key->type;
 	uint32_t ttl = time_of(cache, answer);

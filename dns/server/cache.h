@@ -57,8 +57,9 @@ void cache_limit(struct cache *cache, const struct cache_limits *limits);
 
 /* data as dns_answer_check() left it; kept only if it may be. */
 void cache_put(struct cache *cache, const struct cache_key *key,
-	       const struct dns_answer *answer, const struct want_server *server,
-	       const uint8_t *data, size_t len, int64_t now);
+	       const struct dns_answer *answer,
+	       const struct want_server *server, const uint8_t *data,
+	       size_t len, int64_t now);
 
 /* The answer, aged; with `stale` also one that is too old. */
 bool cache_get(struct cache *cache, const struct cache_key *key, bool stale,

@@ -353,8 +353,8 @@ static bool answer_prepare(struct forward *f, const struct question *q,
 		dns_answer_clamp(answer->data, answer->len, 0,
 				 f->settings.negative_ttl);
 	else
-		dns_answer_clamp(answer->data, answer->len,
-				 f->settings.ttl_min, f->settings.ttl_max);
+		dns_answer_clamp(answer->data, answer->len, f->settings.ttl_min,
+				 f->settings.ttl_max);
 	return true;
 }
 

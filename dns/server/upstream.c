@@ -314,8 +314,8 @@ static bool has_open(const struct query *q)
 static struct node *node_next(const struct query *q)
 {
 	for (size_t i = 0; i < q->order_len; i++) {
-		struct node *node = q->order[(q->attempts_len + i) %
-					     q->order_len];
+		struct node *node =
+			q->order[(q->attempts_len + i) % q->order_len];
 
 		if (!node->t.loops && !has_failed(q, node))
 			return node;

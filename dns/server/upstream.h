@@ -6,7 +6,8 @@
  * next one is too, and whoever answers first wins: late answers still count.
  * A refusal, or a failure by the server's own words, leads to the next at
  * once. When all are known to be down they get one chance, a short one, since
-any of them may just be back. No question costs more than UPSTREAM_PACKETS_MAX packets.
+any of them may just be back. No question costs more than UPSTREAM_PACKETS_MAX
+packets.
  *
  * A server that failed is looked at by a question of our own for a name that
  * nobody else knows. Any answer shows that it lives; and should the question

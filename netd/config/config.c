@@ -490,12 +490,13 @@ int config_load(int argc, char **argv, char **envp, struct config *ret,
 void config_free(struct config *cfg)
 {
 	char **const owned[] = {
-		&cfg->node_name,  &cfg->prefix,	 &cfg->tls_ca,
-		&cfg->tls_cert,	  &cfg->tls_key, &cfg->socket,
-		&cfg->group,	  &cfg->domain,	 &cfg->dns_user,
-		&cfg->state_dir,  &cfg->run_dir, &cfg->ns_dir,
-		&cfg->resolv_dir, &cfg->cni_dir, &cfg->dns_dir,
-		&cfg->pin_dir,	  &cfg->db_file, &cfg->pid_file,
+		&cfg->node_name,  &cfg->prefix,	    &cfg->tls_ca,
+		&cfg->tls_cert,	  &cfg->tls_key,    &cfg->socket,
+		&cfg->group,	  &cfg->domain,	    &cfg->dns_user,
+		&cfg->dns_listen, &cfg->state_dir,  &cfg->run_dir,
+		&cfg->ns_dir,	  &cfg->resolv_dir, &cfg->cni_dir,
+		&cfg->dns_dir,	  &cfg->pin_dir,    &cfg->db_file,
+		&cfg->pid_file,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)
@@ -504,6 +505,9 @@ void config_free(struct config *cfg)
 		free(cfg->uplinks[i]);
 	for (size_t i = 0; i < cfg->endpoints_len; i++)
 		free(cfg->endpoints[i]);
+	for (size_t i = 0; i < cfg->dns_allow_len; i++)
+		free(cfg->dns_allow[i]);
+	free(cfg->dns_allow);
 	free(cfg->uplinks);
 	free(cfg->endpoints);
 	*cfg = (struct config){ 0 };

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "netd/addr.h"
+#include "netd/dns.h"
 #include "netd/log.h"
 
 #define CONFIG_FILE_DEFAULT "/etc/netd/netd.yaml"
@@ -77,6 +78,12 @@ struct config {
 	/* len 0: the host's resolv.conf. */
 	struct ip_addr upstreams[CONFIG_UPSTREAMS_MAX];
 	size_t upstreams_len;
+	/* A loopback address, or "off". */
+	char *dns_listen;
+	/* How outside names are asked for and kept; allow is dns_allow's. */
+	struct dns_settings dns;
+	char **dns_allow;
+	size_t dns_allow_len;
 	char *dns_user;
 
 	enum log_level log_level;

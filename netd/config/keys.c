@@ -62,6 +62,19 @@ static const char *check_domain(const char *text)
 	return NULL;
 }
 
+/* Nobody but this host asks there. */
+static const char *check_listen(const char *text)
+{
+	struct ip_addr addr;
+
+	if (str_eq(text, "off"))
+		return NULL;
+	return !ip_parse(text, &addr) && ip_is_loopback(&addr)
+		       ? NULL
+		       : "is neither off nor a loopback address as in "
+			 "127.0.0.55";
+}
+
 static const char *check_user(const char *text)
 {
 	return *text && only(text, "._-") ? NULL : "is no user's name";
@@ -138,6 +151,26 @@ const struct config_key config_keys[] = {
 	  .check = check_domain },
 	{ "dns.upstreams", KEY_ADDRS, AT(upstreams), LEN(upstreams_len),
 	  .len_max = CONFIG_UPSTREAMS_MAX, .has_auto = true },
+	{ "dns.listen", KEY_STR, AT(dns_listen), .preset = "127.0.0.55",
+	  .check = check_listen },
+	{ "dns.cache_size", KEY_U32, AT(dns.cache_size), .preset = "10000",
+	  .min = 0, .max = 1000000 },
+	{ "dns.max_ttl", KEY_SECONDS, AT(dns.ttl_max), .preset = "5m",
+	  .min = 0, .max = 604800 },
+	{ "dns.min_ttl", KEY_SECONDS, AT(dns.ttl_min), .preset = "0s",
+	  .min = 0, .max = 3600 },
+	{ "dns.negative_ttl", KEY_SECONDS, AT(dns.negative_ttl),
+	  .preset = "30s", .min = 0, .max = 10800 },
+	{ "dns.serve_stale", KEY_SECONDS, AT(dns.stale_ttl), .preset = "1h",
+	  .min = 0, .max = 604800 },
+	{ "dns.max_waiting", KEY_U32, AT(dns.waiting_max), .preset = "1024",
+	  .min = 1, .max = 16384 },
+	{ "dns.max_per_client", KEY_U32, AT(dns.client_max), .preset = "64",
+	  .min = 1, .max = 16384 },
+	{ "dns.rebind_filter", KEY_BOOL, AT(dns.rebind_filter),
+	  .preset = "false" },
+	{ "dns.rebind_allow", KEY_STRS, AT(dns_allow), LEN(dns_allow_len),
+	  .len_max = DNS_ALLOW_MAX, .check = check_domain },
 	{ "dns.user", KEY_STR, AT(dns_user), .preset = "netd-dns",
 	  .check = check_user },
 	{ "log.level", KEY_LEVEL, AT(log_level), .preset = "info" },

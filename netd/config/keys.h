@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-#define KEYS_MAX 32
+#define KEYS_MAX 64
 #define KEY_NAME_MAX 64
 
 enum key_type {

@@ -28,8 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct cache_limits limits = { 16, 1 << 16, 0, 300, 30,
-						    60 };
+	static const struct cache_limits limits = {
+		16, 1 << 16, 0, 300, 30, 60
+	};
 	static const struct want_server server;
 	static struct cache_hit kept;
 	static struct cache *cache;

@@ -10,6 +10,7 @@
  */
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <resolv.h>
@@ -125,6 +126,14 @@ static bool make_answer(const unsigned char *query, size_t len, ns_msg *msg,
 	return true;
 }
 
+/* In small letters: askers mix them. */
+static void log_question(const ns_rr *rr)
+{
+	for (const char *c = ns_rr_name(*rr); *c; c++)
+		putchar(tolower((unsigned char)*c));
+	printf(" %d\n", ns_rr_type(*rr));
+}
+
 static void answer(int fd, const unsigned char *query, size_t len,
 		   const struct sockaddr_in *peer)
 {
@@ -136,7 +145,7 @@ static void answer(int fd, const unsigned char *query, size_t len,
 	if (ns_initparse(query, (int)len, &msg) ||
 	    ns_parserr(&msg, ns_s_qd, 0, &rr))
 		return;
-	printf("%s %d\n", ns_rr_name(rr), ns_rr_type(rr));
+	log_question(&rr);
 	fflush(stdout);
 	entry = find(ns_rr_name(rr));
 	if (entry && entry->is_dead)

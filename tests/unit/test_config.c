@@ -105,6 +105,16 @@ static void assert_presets(const struct config *cfg)
 	assert_string_equal(cfg->domain, "cluster.local");
 	assert_int_equal(cfg->upstreams_len, 0);
 	assert_string_equal(cfg->dns_user, "netd-dns");
+	assert_string_equal(cfg->dns_listen, "127.0.0.55");
+	assert_int_equal(cfg->dns.cache_size, 10000);
+	assert_int_equal(cfg->dns.ttl_max, 300);
+	assert_int_equal(cfg->dns.ttl_min, 0);
+	assert_int_equal(cfg->dns.negative_ttl, 30);
+	assert_int_equal(cfg->dns.stale_ttl, 3600);
+	assert_int_equal(cfg->dns.waiting_max, 1024);
+	assert_int_equal(cfg->dns.client_max, 64);
+	assert_false(cfg->dns.rebind_filter);
+	assert_int_equal(cfg->dns_allow_len, 0);
 	assert_int_equal(cfg->log_level, LOG_LEVEL_INFO);
 }
 
@@ -334,6 +344,10 @@ static void test_files_that_are_refused(void **state)
 		{ "ipam: { pools: 10.64.0.0/12 }\n", ":1:16:", "is a list" },
 		{ "ipam: { pools: '10.64.0.0/12' }\n", ":1:16:", "is a list" },
 		{ "dns: { domain: a..b }\n", ":1:16:", "not a domain" },
+		{ "dns: { listen: 192.0.2.1 }\n", ":1:16:", "loopback" },
+		{ "dns: { listen: \"5\" }\n", ":1:16:", "127.0.0.55" },
+		{ "dns: { max_per_client: 0 }\n", ":1:24:", "from 1" },
+		{ "dns: { rebind_allow: [a..b] }\n", ":1:22:", "not a domain" },
 		{ "dns: { upstreams: [1.1.1.1, x] }\n",
 		  ":1:19:", "not an address" },
 		{ "log: { level: loud }\n", ":1:15:", "none of error" },
@@ -531,7 +545,7 @@ static void test_shipped_file(void **state)
 		memmove(at, at + 1, strlen(at));
 		keys++;
 	}
-	assert_int_equal(keys, 22);
+	assert_int_equal(keys, 32);
 	put(all);
 	if (load("", ""))
 		fail_msg("%s", t.text);

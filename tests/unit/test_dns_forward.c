@@ -214,7 +214,8 @@ static uint32_t ttl_of(const struct fixture *f)
 	while (f->answer[at])
 		at += f->answer[at] + 1u;
 	at += 1 + 4 + 2 + 4;
-	return (uint32_t)f->answer[at] << 24 | (uint32_t)f->answer[at + 1] << 16 |
+	return (uint32_t)f->answer[at] << 24 |
+	       (uint32_t)f->answer[at + 1] << 16 |
 	       (uint32_t)f->answer[at + 2] << 8 | f->answer[at + 3];
 }
 
@@ -250,9 +251,8 @@ static void test_forward_coalesces(void **state)
 		assert_int_equal(ask(f, "example.com", "10.0.0.5", id, 0), 0);
 	assert_int_equal(f->sends, 1);
 	/* Another type, other servers: other questions. */
-	assert_int_equal(ask_type(f, "example.com", ns_t_aaaa, "10.0.0.5", 11,
-				  0),
-			 0);
+	assert_int_equal(
+		ask_type(f, "example.com", ns_t_aaaa, "10.0.0.5", 11, 0), 0);
 	assert_int_equal(f->sends, 2);
 	f->group.id = 2;
 	assert_int_equal(ask(f, "example.com", "10.0.0.5", 12, 0), 0);
@@ -400,17 +400,18 @@ static void test_forward_ttl(void **state)
 	static const struct {
 		uint32_t min, max, said, shown, kept_s;
 	} cases[] = {
-		{ 0, 300, 60, 60, 60 },	   { 0, 300, 1000000, 300, 300 },
-		{ 20, 300, 5, 20, 20 },	   { 20, 300, 0, 20, 20 },
-		{ 0, 10, 60, 10, 10 },	   { 0, 300, 0x80000001, 0, 0 },
+		{ 0, 300, 60, 60, 60 },	    { 0, 300, 1000000, 300, 300 },
+		{ 20, 300, 5, 20, 20 },	    { 20, 300, 0, 20, 20 },
+		{ 0, 10, 60, 10, 10 },	    { 0, 300, 0x80000001, 0, 0 },
 		{ 300, 300, 60, 300, 300 },
 	};
 	struct fixture *f = *state;
 	char name[32];
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct cache_limits limits = { 9, 4096, cases[i].min,
-					       cases[i].max, 30, 0 };
+		struct cache_limits limits = {
+			9, 4096, cases[i].min, cases[i].max, 30, 0
+		};
 
 		f->settings.ttl_min = cases[i].min;
 		f->settings.ttl_max = cases[i].max;
@@ -423,9 +424,8 @@ static void test_forward_ttl(void **state)
 		if (cases[i].kept_s)
 			assert_true(ask(f, name, "10.0.0.5", 1,
 					cases[i].kept_s * 1000 - 1) > 0);
-		assert_int_equal(ask(f, name, "10.0.0.5", 1,
-				     cases[i].kept_s * 1000),
-				 0);
+		assert_int_equal(
+			ask(f, name, "10.0.0.5", 1, cases[i].kept_s * 1000), 0);
 	}
 }
 
@@ -514,8 +514,8 @@ static void test_cache_bounds(void **state)
 	keep(f, "a.com", 60, 0);
 	assert_int_equal(cache_entries(f->cache), 4);
 	/* Less room from now on. */
-	cache_limit(f->cache, &(struct cache_limits){ .entries = 1,
-						      .bytes = 4096 });
+	cache_limit(f->cache,
+		    &(struct cache_limits){ .entries = 1, .bytes = 4096 });
 	assert_int_equal(cache_entries(f->cache), 1);
 	assert_true(has(f, "a.com", 1));
 }
@@ -550,11 +550,11 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_forward_query),    TEST(test_forward_coalesces),
-		TEST(test_forward_limits),   TEST(test_forward_failures),
-		TEST(test_forward_stale),    TEST(test_forward_negative),
-		TEST(test_forward_ttl),	     TEST(test_forward_rebind),
-		TEST(test_cache_bounds),     TEST(test_cache_list),
+		TEST(test_forward_query),  TEST(test_forward_coalesces),
+		TEST(test_forward_limits), TEST(test_forward_failures),
+		TEST(test_forward_stale),  TEST(test_forward_negative),
+		TEST(test_forward_ttl),	   TEST(test_forward_rebind),
+		TEST(test_cache_bounds),   TEST(test_cache_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
