@@ -306,6 +306,7 @@ static void make_model(struct netd *d)
 	m->ipam.vips_len = 96 + 22;
 	m->ipam.vip_pool = d->cfg.vip_pool;
 	str_copy(m->domain, sizeof(m->domain), d->cfg.domain);
+	m->name_ttl = d->cfg.dns_ttl;
 	d->model = m;
 }
 

@@ -8,6 +8,7 @@
 #include "netd/util.h"
 #include "network.h"
 #include "service.h"
+#include "service_dns.h"
 
 typedef int edit_fn(struct service *s, const char *text, struct refusal *r);
 
@@ -189,6 +190,14 @@ static int read_mode(struct call *call, struct service *s)
 			"say vip or dnsrr",
 			"service \"%s\": there is no endpoint mode \"%.32s\"",
 			s->name, mode);
+	if (call_str(call, "external_name") && (mode || call_str(call, "vip")))
+		return refuse(
+			&call->refusal, API_INVALID,
+			mode ? "endpoint_mode" : "vip",
+			"leave it out, or leave out --external-name",
+			"service \"%s\": another name has neither VIP nor "
+			"backends",
+			s->name);
 	s->dnsrr = mode && str_eq(mode, "dnsrr");
 	if (s->dnsrr && call_str(call, "vip"))
 		return refuse(&call->refusal, API_INVALID, "vip",
@@ -217,6 +226,22 @@ static int read_selector(struct call *call, struct service *s)
 	return 0;
 }
 
+static int read_names(struct call *call, struct service *s)
+{
+	const char *external = call_str(call, "external_name");
+
+	if (!json_get_u32(call->args, "ttl", &s->ttl))
+		s->has_ttl = true;
+	if (edit(call, s, "alias", service_alias_add) ||
+	    edit(call, s, "alias_rm", service_alias_del) ||
+	    edit(call, s, "alias_add", service_alias_add))
+		return -EINVAL;
+	if (!external)
+		return 0;
+	s->dnsrr = true;
+	return service_external_set(s, external, &call->refusal);
+}
+
 static int read_service(struct call *call, const struct net *net,
 			struct service *s)
 {
@@ -227,7 +252,8 @@ static int read_service(struct call *call, const struct net *net,
 	if (read_mode(call, s) || read_selector(call, s) ||
 	    edit(call, s, "port", service_port_add) ||
 	    edit(call, s, "publish", service_publish_add) ||
-	    edit(call, s, "backend", service_backend_add))
+	    edit(call, s, "backend", service_backend_add) ||
+	    read_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);
 }
@@ -363,6 +389,17 @@ enum ops_next op_service_ps(struct call *call)
 	return OPS_REPLY;
 }
 
+/* A service does not turn into another name, nor back. */
+static int read_update_names(struct call *call, struct service *s)
+{
+	if (call_str(call, "external_name") && !*s->external)
+		return refuse(&call->refusal, API_INVALID, "external_name",
+			      "remove the service and create it anew",
+			      "service \"%s\" has backends of its own",
+			      s->name);
+	return read_names(call, s);
+}
+
 static int update(struct call *call, const struct net *net, struct service *s)
 {
 	json_t *labels = call_list(call, "label");
@@ -381,7 +418,8 @@ static int update(struct call *call, const struct net *net, struct service *s)
 	    edit(call, s, "publish_rm", service_publish_del) ||
 	    edit(call, s, "publish_add", service_publish_add) ||
 	    edit(call, s, "backend_rm", service_backend_del) ||
-	    edit(call, s, "backend_add", service_backend_add))
+	    edit(call, s, "backend_add", service_backend_add) ||
+	    read_update_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);
 }

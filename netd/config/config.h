@@ -84,6 +84,8 @@ struct config {
 	struct dns_settings dns;
 	char **dns_allow;
 	size_t dns_allow_len;
+	/* Seconds that answers about our own names hold. */
+	uint32_t dns_ttl;
 	char *dns_user;
 
 	enum log_level log_level;

@@ -171,6 +171,8 @@ const struct config_key config_keys[] = {
 	  .preset = "false" },
 	{ "dns.rebind_allow", KEY_STRS, AT(dns_allow), LEN(dns_allow_len),
 	  .len_max = DNS_ALLOW_MAX, .check = check_domain },
+	{ "dns.ttl", KEY_SECONDS, AT(dns_ttl), .preset = "5s",
+	  .min = 0, .max = 3600 },
 	{ "dns.user", KEY_STR, AT(dns_user), .preset = "netd-dns",
 	  .check = check_user },
 	{ "log.level", KEY_LEVEL, AT(log_level), .preset = "info" },

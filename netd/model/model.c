@@ -385,6 +385,16 @@ static int apply_gen(struct change *c)
 	return 0;
 }
 
+static void mark_aliases(const struct change *c, const char *net,
+			 const struct service *s)
+{
+	json_t *alias;
+	size_t i;
+
+	json_array_foreach (s ? s->aliases : NULL, i, alias)
+		mark(c, MARK_SERVICE, net, json_string_value(alias));
+}
+
 static int apply_service(struct change *c)
 {
 	struct service *s, *next = NULL;
@@ -397,6 +407,7 @@ static int apply_service(struct change *c)
 	s = FIND(net->services, name);
 	tell_change(c, EVENT_SERVICE_CREATED, name, net->name,
 		    s ? s->doc : NULL, next ? next->doc : NULL);
+	mark_aliases(c, net->name, s);
 	if (s) {
 		HASH_DEL(net->services, s);
 		service_free(s);
@@ -406,6 +417,7 @@ static int apply_service(struct change *c)
 		HASH_ADD_STR(net->services, name, next);
 	}
 	mark(c, MARK_SERVICE, net->name, name);
+	mark_aliases(c, net->name, next);
 	/* A new selector may pick pods of ours. */
 	mark(c, MARK_PUBLISH, net->name, "");
 	net_sweep(c->m, net);

@@ -45,6 +45,8 @@ struct port {
 	uint16_t port;
 	uint16_t target;
 	uint8_t proto;
+	/* For SRV; may be empty. */
+	char name[PORT_NAME_LEN];
 };
 
 struct static_backend {
@@ -62,6 +64,13 @@ struct service {
 	size_t published_len;
 	struct static_backend statics[STATICS_MAX];
 	size_t statics_len;
+	/* Seconds that answers about it hold, if not the node's own. */
+	uint32_t ttl;
+	bool has_ttl;
+	/* Other names on its network, or NULL. */
+	json_t *aliases;
+	/* It is but another name of this one. */
+	char external[POD_NAME_LEN];
 	json_t *selector;
 	json_t *labels;
 	/* As stored: fields we do not know are kept. */
@@ -185,6 +194,8 @@ struct model {
 	uint64_t incarnation;
 	struct ipam_config ipam;
 	char domain[POD_NAME_LEN];
+	/* Seconds that answers about our names hold. */
+	uint32_t name_ttl;
 	struct net *nets;
 	struct node *nodes;
 	struct port_claim *ports;
@@ -253,6 +264,9 @@ bool name_is_valid(const char *name);
 bool pod_name_is_valid(const char *name);
 int name_check(const char *what, const char *name, struct refusal *r);
 int pod_name_check(const char *name, struct refusal *r);
+/* A name of DNS in text, a last dot allowed: letters, digits, - and _. */
+bool domain_is_valid(const char *name);
+int domain_check(const char *field, const char *name, struct refusal *r);
 void name_lower(char *name);
 
 const char *proto_name(uint8_t proto);

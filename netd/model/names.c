@@ -64,6 +64,36 @@ int pod_name_check(const char *name, struct refusal *r)
 		      "pod \"%.64s\": not a valid name", name);
 }
 
+bool domain_is_valid(const char *name)
+{
+	size_t len = strlen(name), label = 0;
+
+	if (!len || len >= POD_NAME_LEN)
+		return false;
+	for (const char *c = name; *c; c++) {
+		if (*c == '.') {
+			if (!label)
+				return false;
+			label = 0;
+			continue;
+		}
+		if (++label > 63 ||
+		    (!isalnum((unsigned char)*c) && *c != '-' && *c != '_'))
+			return false;
+	}
+	return true;
+}
+
+int domain_check(const char *field, const char *name, struct refusal *r)
+{
+	if (domain_is_valid(name))
+		return 0;
+	return refuse(r, API_INVALID, field,
+		      "use letters, digits, - _ and single dots, at most 63 "
+		      "between dots and 253 in all; other letters as xn--...",
+		      "%s \"%.64s\": not a name of DNS", field, name);
+}
+
 void name_lower(char *name)
 {
 	for (; *name; name++)

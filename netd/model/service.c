@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "netd/util.h"
+#include "service_dns.h"
 
 void service_free(struct service *s)
 {
@@ -12,6 +13,7 @@ void service_free(struct service *s)
 		return;
 	json_decref(s->selector);
 	json_decref(s->labels);
+	json_decref(s->aliases);
 	json_decref(s->doc);
 	free(s);
 }
@@ -42,9 +44,14 @@ static int ports_read(json_t *list, const char *first, struct port *ports,
 		    port > 65535 || !target || target > 65535 ||
 		    !proto_parse(proto))
 			return -EINVAL;
-		ports[(*len)++] =
-			(struct port){ (uint16_t)port, (uint16_t)target,
-				       proto_parse(proto) };
+		ports[*len] = (struct port){ .port = (uint16_t)port,
+					     .target = (uint16_t)target,
+					     .proto = proto_parse(proto) };
+		if (!json_get_str(item, "name", ports[*len].name,
+				  PORT_NAME_LEN) &&
+		    !port_name_is_valid(ports[*len].name))
+			return -EINVAL;
+		(*len)++;
 	}
 	return 0;
 }
@@ -54,11 +61,17 @@ static json_t *ports_json(const struct port *ports, size_t len,
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < len; i++)
-		json_array_append_new(
-			list, json_pack("{s:i, s:i, s:s}", first, ports[i].port,
-					"target", ports[i].target, "protocol",
-					proto_name(ports[i].proto)));
+	for (size_t i = 0; i < len; i++) {
+		json_t *port =
+			json_pack("{s:i, s:i, s:s}", first, ports[i].port,
+				  "target", ports[i].target, "protocol",
+				  proto_name(ports[i].proto));
+
+		if (*ports[i].name)
+			json_object_set_new(port, "name",
+					    json_string(ports[i].name));
+		json_array_append_new(list, port);
+	}
 	return list;
 }
 
@@ -85,9 +98,12 @@ struct service *service_from_json(const char *name, json_t *doc)
 		if (!text || service_backend_add(s, text, &ignored))
 			goto bad;
 	}
-	s->dnsrr = mode && str_eq(mode, "dnsrr");
 	s->selector = json_incref(json_object_get(doc, "selector"));
 	s->labels = json_incref(json_object_get(doc, "labels"));
+	if (service_dns_read(s, doc))
+		goto bad;
+	/* Another name has no VIP either. */
+	s->dnsrr = (mode && str_eq(mode, "dnsrr")) || *s->external;
 	s->doc = json_incref(doc);
 	return s;
 bad:
@@ -112,7 +128,9 @@ json_t *service_to_json(const struct service *s)
 	if (!ip_is_none(&s->vip))
 		json_object_set_new(doc, "vip", json_ip(&s->vip));
 	json_object_set_new(doc, "mode",
-			    json_string(s->dnsrr ? "dnsrr" : "vip"));
+			    json_string(*s->external ? "external"
+					: s->dnsrr   ? "dnsrr"
+						     : "vip"));
 	json_object_set_new(doc, "ports",
 			    ports_json(s->ports, s->ports_len, "port"));
 	json_object_set_new(doc, "published",
@@ -121,6 +139,7 @@ json_t *service_to_json(const struct service *s)
 	json_object_set_new(doc, "backends", statics);
 	json_object_set(doc, "selector", s->selector);
 	json_object_set(doc, "labels", s->labels);
+	service_dns_write(s, doc);
 	return doc;
 }
 
@@ -143,8 +162,14 @@ int service_port_parse(const char *field, const char *text, struct port *ret,
 	char *colon;
 	uint8_t proto = 0;
 	uint32_t port = 0, target;
+	const char *number = text;
+	int err;
 
-	if (!str_copy(buf, sizeof(buf), text))
+	memset(ret, 0, sizeof(*ret));
+	err = service_port_name(field, &number, ret->name, r);
+	if (err)
+		return err;
+	if (!str_copy(buf, sizeof(buf), number))
 		buf[0] = '\0';
 	proto_cut(buf, &proto);
 	if (!proto)
@@ -159,10 +184,12 @@ int service_port_parse(const char *field, const char *text, struct port *ret,
 	    str_to_u32(colon ? colon : buf, 1, 65535, &target))
 		return refuse(r, API_INVALID, field,
 			      "write PORT:TARGET with numbers from 1 to 65535, "
-			      "such as 8080:80",
+			      "such as 8080:80 or http=8080:80",
 			      "%s \"%s\": not a port from 1 to 65535", field,
 			      text);
-	*ret = (struct port){ (uint16_t)port, (uint16_t)target, proto };
+	ret->port = (uint16_t)port;
+	ret->target = (uint16_t)target;
+	ret->proto = proto;
 	return 0;
 }
 
@@ -203,6 +230,16 @@ static struct port *port_find(struct port *ports, size_t len,
 	return NULL;
 }
 
+static bool port_named(const struct port *ports, size_t len,
+		       const struct port *p)
+{
+	for (size_t i = 0; i < len; i++)
+		if (str_eq(ports[i].name, p->name) &&
+		    ports[i].proto == p->proto)
+			return true;
+	return false;
+}
+
 static int port_add(const char *field, struct port *ports, size_t *len,
 		    const char *text, struct refusal *r)
 {
@@ -216,6 +253,11 @@ static int port_add(const char *field, struct port *ports, size_t *len,
 			      "name each port once, or remove it first",
 			      "%s %u/%s is there already", field, p.port,
 			      proto_name(p.proto));
+	if (*p.name && port_named(ports, *len, &p))
+		return refuse(r, API_CONFLICT, field,
+			      "give each port of a protocol a name of its own",
+			      "%s \"%s\": there is a port %s/%s already", field,
+			      text, p.name, proto_name(p.proto));
 	if (*len == PORTS_MAX)
 		return refuse(r, API_INVALID, field, "make a second service",
 			      "a service has at most %d ports", PORTS_MAX);
@@ -327,6 +369,8 @@ int service_check(const struct model *m, const struct net *net,
 			      "service \"%s\": a published port needs a "
 			      "balancer, and dnsrr has none",
 			      s->name);
+	if (service_names_check(net, s, r))
+		return -EINVAL;
 	if (!s->dnsrr && !s->ports_len && !s->published_len)
 		return refuse(
 			r, API_INVALID, "port",

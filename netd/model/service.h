@@ -10,7 +10,7 @@ struct service *service_from_json(const char *name, json_t *doc);
 json_t *service_to_json(const struct service *s);
 void service_free(struct service *s);
 
-/* "PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. */
+/* "[NAME=]PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. */
 int service_port_parse(const char *field, const char *text, struct port *ret,
 		       struct refusal *r);
 /* "IP:PORT" */

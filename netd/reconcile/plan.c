@@ -8,9 +8,6 @@
 #include "pod.h"
 #include "service.h"
 
-/* Seconds an answer about our names may be kept (behaviour of a catalogue). */
-#define NAME_TTL 5
-
 struct routes {
 	struct want_route *list;
 	size_t len;
@@ -130,70 +127,6 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 		service_backends(m, net, s, backend_add, &all);
 	*len = all.len;
 	return all.list;
-}
-
-struct addrs {
-	struct ip_addr *list;
-	uint32_t len;
-};
-
-static void addr_add(struct addrs *addrs, const struct ip_addr *a)
-{
-	for (uint32_t i = 0; i < addrs->len; i++)
-		if (ip_eq(&addrs->list[i], a))
-			return;
-	if (addrs->len == NAME_ADDRS_MAX)
-		return;
-	addrs->list =
-		xrealloc(addrs->list, (addrs->len + 1) * sizeof(*addrs->list));
-	addrs->list[addrs->len++] = *a;
-}
-
-static void task_add(void *arg, const struct backend *b)
-{
-	addr_add(arg, &b->addr);
-}
-
-struct ip_addr *plan_task_addrs(const struct model *m, const struct net *net,
-				const struct service *s, uint32_t *len)
-{
-	struct addrs addrs = { 0 };
-
-	service_backends(m, net, s, task_add, &addrs);
-	*len = addrs.len;
-	return addrs.list;
-}
-
-struct ip_addr *plan_pod_addrs(const struct model *m,
-			       const struct pod_name *name, uint32_t *len)
-{
-	struct addrs addrs = { 0 };
-
-	for (size_t i = 0; name && i < name->len; i++)
-		if (!name->eps[i]->unready &&
-		    model_node_is_up(m, name->eps[i]->node))
-			addr_add(&addrs, &name->eps[i]->addr);
-	*len = addrs.len;
-	return addrs.list;
-}
-
-struct want_name plan_name(const struct net *net, const struct service *s,
-			   enum name_kind kind)
-{
-	struct want_name want = { .vni = net->vni,
-				  .kind = kind,
-				  .ttl = NAME_TTL };
-
-	if (!s)
-		return want;
-	str_copy(want.name, sizeof(want.name), s->name);
-	for (size_t i = 0; i < s->ports_len && i < NAME_PORTS_MAX; i++)
-		want.ports[want.ports_len++] =
-			(struct want_name_port){ .port = s->ports[i].port,
-						 .proto = s->ports[i].proto };
-	/* A VIP's name is the service; a task's own name is its pod. */
-	want.ptr = kind == NAME_SERVICE && !s->dnsrr;
-	return want;
 }
 
 /* The pod of this node whose attachment has this id. */

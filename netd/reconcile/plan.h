@@ -25,17 +25,32 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 				   const struct want_frontend *fe,
 				   uint16_t target, size_t *len);
 
-/* Addresses of all backends that are up, each once. */
-struct ip_addr *plan_task_addrs(const struct model *m, const struct net *net,
-				const struct service *s, uint32_t *len);
+/*
+ * All backends that are up, each address once, and what they are called below
+ * the service: as their pod, where that is a label and no other's, else
+ * 10-64-0-5. is_cut: there are more than a name may have.
+ */
+struct plan_tasks {
+	struct ip_addr *addrs;
+	struct want_host *hosts;
+	uint32_t len;
+	bool is_cut;
+};
+
+struct plan_tasks plan_tasks(const struct model *m, const struct net *net,
+			     const struct service *s);
+void plan_tasks_free(struct plan_tasks *t);
 
 /* Addresses of the endpoints of that name whose node is up. */
 struct ip_addr *plan_pod_addrs(const struct model *m,
 			       const struct pod_name *name, uint32_t *len);
 
-/* Names carry a service's ports, for SRV. */
-struct want_name plan_name(const struct net *net, const struct service *s,
-			   enum name_kind kind);
+/*
+ * What a name says besides its addresses: TTL, a service's ports for SRV, what
+ * it is another name of. s NULL: a pod's name, and yet to be filled in.
+ */
+struct want_name plan_name(const struct model *m, const struct net *net,
+			   const struct service *s, enum name_kind kind);
 
 /* What this node offers: {"SERVICE": [{"id","ip","weight"}]}. */
 json_t *plan_up(const struct model *m, const struct net *net);

@@ -109,8 +109,16 @@ void rc_nets_sweep(struct reconcile *rc);
 
 /* service.c */
 void rc_service(struct reconcile *rc, const char *net, const char *name);
-void rc_name(struct reconcile *rc, const char *net, const char *name);
 void rc_services_sweep(struct reconcile *rc);
+
+/* names.c: on networks that are joined. */
+void rc_name(struct reconcile *rc, const char *net, const char *name);
+/* A service's own names, and its aliases that are no other's. */
+int rc_service_names(struct reconcile *rc, const struct net *net,
+		     const struct service *s);
+void rc_service_name_del(struct reconcile *rc, uint32_t vni, const char *name);
+/* A name that is no service's: it may be an alias, or one no more. */
+void rc_alias(struct reconcile *rc, const struct net *net, const char *name);
 
 /* pods.c */
 void rc_pods_load(struct reconcile *rc);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services and names to the balancer and to the DNS server. */
+/* Services to the balancer. */
 #include "rc.h"
 
 #include <netinet/in.h>
 
-#include "netd/dns.h"
 #include "netd/ebpf.h"
 #include "netd/util.h"
 #include "plan.h"
@@ -74,35 +73,12 @@ static int tell_frontends(struct reconcile *rc, struct told_service *told,
 	return err;
 }
 
-static int tell_names(struct reconcile *rc, const struct net *net,
-		      const struct service *s)
-{
-	struct want_name service = plan_name(net, s, NAME_SERVICE);
-	struct want_name tasks = plan_name(net, s, NAME_TASKS);
-	struct ip_addr *addrs =
-		plan_task_addrs(rc->m, net, s, &tasks.addrs_len);
-	int err;
-
-	if (s->dnsrr) {
-		service.addrs_len = tasks.addrs_len;
-		err = dns_name_put(rc->cfg.dns, &service, addrs, NULL);
-	} else {
-		service.addrs_len = 1;
-		err = dns_name_put(rc->cfg.dns, &service, &s->vip, NULL);
-	}
-	if (!err)
-		err = dns_name_put(rc->cfg.dns, &tasks, addrs, NULL);
-	free(addrs);
-	return err;
-}
-
 static void forget_service(struct reconcile *rc, struct told_service *told)
 {
 	const char *name = strchr(told->key, '/') + 1;
 
 	/* Backwards: no new connection is sent where nobody will answer. */
-	dns_name_del(rc->cfg.dns, told->vni, NAME_SERVICE, name);
-	dns_name_del(rc->cfg.dns, told->vni, NAME_TASKS, name);
+	rc_service_name_del(rc, told->vni, name);
 	untell(rc, told, NULL, 0);
 	HASH_DEL(rc->services, told);
 	free(told);
@@ -119,6 +95,8 @@ void rc_service(struct reconcile *rc, const char *net_name, const char *name)
 	if (!s) {
 		if (told)
 			forget_service(rc, told);
+		if (net)
+			rc_alias(rc, net, name);
 		return;
 	}
 	if (!told)
@@ -127,7 +105,7 @@ void rc_service(struct reconcile *rc, const char *net_name, const char *name)
 	if (err)
 		detail = ebpf_error(rc->cfg.bpf);
 	if (!err && rc_net_joined(rc, net))
-		err = tell_names(rc, net, s);
+		err = rc_service_names(rc, net, s);
 	if (err) {
 		rc_complain(rc, err, "tell the service", name, detail);
 		rc_mark_later(rc, MARK_SERVICE, net_name, name);
@@ -148,39 +126,5 @@ void rc_services_sweep(struct reconcile *rc)
 		net = model_net(rc->m, net_name);
 		if (!net || !net_service(net, told->key + len + 1))
 			forget_service(rc, told);
-	}
-}
-
-/* Does one of the endpoints call itself so, rather than by an alias? */
-static bool is_own_name(const struct pod_name *pn)
-{
-	for (size_t i = 0; i < pn->len; i++)
-		if (strcasecmp(pn->eps[i]->pod, pn->name) == 0)
-			return true;
-	return false;
-}
-
-void rc_name(struct reconcile *rc, const char *net_name, const char *name)
-{
-	const struct net *net = model_net(rc->m, net_name);
-	struct pod_name *pn = net ? net_name_of(net, name) : NULL;
-	struct want_name want;
-	struct ip_addr *addrs;
-	int err;
-
-	if (!net || !rc_net_joined(rc, net))
-		return;
-	want = plan_name(net, NULL, NAME_POD);
-	addrs = plan_pod_addrs(rc->m, pn, &want.addrs_len);
-	str_copy(want.name, sizeof(want.name), name);
-	want.ptr = pn && is_own_name(pn);
-	if (want.addrs_len)
-		err = dns_name_put(rc->cfg.dns, &want, addrs, NULL);
-	else
-		err = dns_name_del(rc->cfg.dns, net->vni, NAME_POD, name);
-	free(addrs);
-	if (err) {
-		rc_complain(rc, err, "tell the name", name, "");
-		rc_mark_later(rc, MARK_NAME, net_name, name);
 	}
 }

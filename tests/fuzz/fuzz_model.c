@@ -21,7 +21,7 @@ static void plan_all(struct model *m)
 		for (struct service *s = net->services; s; s = s->hh.next) {
 			struct want_frontend fe[64];
 			uint16_t target[64];
-			uint32_t n;
+			struct plan_tasks tasks = plan_tasks(m, net, s);
 
 			len = plan_frontends(net, s, fe, target, 64);
 			while (len--) {
@@ -30,7 +30,7 @@ static void plan_all(struct model *m)
 				free(plan_backends(m, net, s, &fe[len],
 						   target[len], &k));
 			}
-			free(plan_task_addrs(m, net, s, &n));
+			plan_tasks_free(&tasks);
 		}
 		json_decref(plan_up(m, net));
 	}

@@ -104,6 +104,7 @@ static void assert_presets(const struct config *cfg)
 	assert_prefix(&cfg->vip_pool, "10.80.0.0/12");
 	assert_string_equal(cfg->domain, "cluster.local");
 	assert_int_equal(cfg->upstreams_len, 0);
+	assert_int_equal(cfg->dns_ttl, 5);
 	assert_string_equal(cfg->dns_user, "netd-dns");
 	assert_string_equal(cfg->dns_listen, "127.0.0.55");
 	assert_int_equal(cfg->dns.cache_size, 10000);
@@ -545,7 +546,7 @@ static void test_shipped_file(void **state)
 		memmove(at, at + 1, strlen(at));
 		keys++;
 	}
-	assert_int_equal(keys, 32);
+	assert_int_equal(keys, 33);
 	put(all);
 	if (load("", ""))
 		fail_msg("%s", t.text);
