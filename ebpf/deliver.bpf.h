@@ -9,6 +9,7 @@
 
 #include "maps.bpf.h"
 #include "rewrite.bpf.h"
+#include "tunnel.bpf.h"
 
 /* From tc ingress straight into the pod, past its backlog. */
 static __always_inline int deliver_pod(struct __sk_buff *skb,
@@ -42,8 +43,13 @@ static __noinline int tunnel_key_put(struct __sk_buff *skb, __be32 vtep,
 static __always_inline int
 deliver_tunnel(struct __sk_buff *skb, const struct abi_addr *vtep, __u32 vni)
 {
-	int err = tunnel_key_put(skb, vtep->w[3], vni);
+	int err = TUNNEL_BY_DEVICE;
 
+	if (fast_path)
+		err = tunnel_send(skb, vtep->w[3], vni);
+	if (err != TUNNEL_BY_DEVICE)
+		return err;
+	err = tunnel_key_put(skb, vtep->w[3], vni);
 	return err ? err : (int)bpf_redirect(config.tunnel_ifindex, 0);
 }
 

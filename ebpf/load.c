@@ -206,6 +206,11 @@ static int load(struct ebpf *bpf)
 	return 0;
 }
 
+void ebpf_fast_path(struct ebpf *bpf, bool on)
+{
+	bpf->skel->bss->fast_path = on;
+}
+
 static struct ebpf *ebpf_new(const struct ebpf_config *config)
 {
 	struct ebpf *bpf = xzalloc(sizeof(*bpf));

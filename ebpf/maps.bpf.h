@@ -133,6 +133,9 @@ struct {
  */
 volatile __u32 flows_used = 0;
 
+/* May packets go past netd0? ebpf_fast_path(). */
+volatile __u32 fast_path = 0;
+
 /* The same for frontends of this node alone: without any, no look-up. */
 volatile __u32 node_ports_used = 0;
 

@@ -43,7 +43,8 @@ static __always_inline int overlay_answer(struct __sk_buff *skb, struct pkt *p)
 
 static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 					      struct pkt *p, __u32 vni,
-					      const struct abi_addr *sender)
+					      const struct abi_addr *sender,
+					      int by_device)
 {
 	struct abi_net *net = bpf_map_lookup_elem(&nets, &vni);
 	struct abi_frontend *fe = NULL;
@@ -70,12 +71,14 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 	/* Published for all nodes, it had been balanced where it began. */
 	if (pkt_has_ports(p))
 		fe = frontend_find_node(&p->dst, p->dport, p->proto);
-	return fe ? balance_published(skb, p, fe, NULL) : deliver_stack(skb);
+	if (fe)
+		return balance_published(skb, p, fe, NULL);
+	return by_device ? deliver_stack(skb) : deliver_host(skb);
 }
 
 /* The answer of a published port that this node took the packet for. */
 static __always_inline int overlay_reply(struct __sk_buff *skb,
-					 const struct pkt *p)
+					 const struct pkt *p, int by_device)
 {
 	struct abi_route *route = route_find(0, &p->src);
 	struct work *work = work_get();
@@ -92,14 +95,33 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 	if (!pkt_has_ports(about) ||
 	    !frontend_find(NULL, about->sport, about->proto))
 		return -ABI_DROP_NO_FRONTEND;
-	return deliver_client(skb, p, 0);
+	return deliver_client(skb, p, !by_device);
+}
+
+/*
+ * What a member sent, without its outer headers. by_device: netd0 took them
+ * off, so that the host's stack is where the packet is on its way to.
+ */
+static __always_inline int overlay_packet(struct __sk_buff *skb, __u32 vni,
+					  const struct abi_addr *sender,
+					  int by_device)
+{
+	struct pkt p;
+	int err = parse_ip(skb, &p);
+
+	if (err)
+		return err;
+	if (vni == ABI_VNI_REQUEST)
+		return balance_request(skb, &p, sender);
+	if (vni == ABI_VNI_REPLY)
+		return overlay_reply(skb, &p, by_device);
+	return overlay_net_packet(skb, &p, vni, sender, by_device);
 }
 
 static __always_inline int overlay_in(struct __sk_buff *skb)
 {
 	struct bpf_tunnel_key key = {};
 	struct abi_addr sender;
-	struct pkt p;
 	int err;
 
 	/* The outer packet's mark, set by whatever rule, is not ours. */
@@ -123,14 +145,7 @@ static __always_inline int overlay_in(struct __sk_buff *skb)
 		return -ABI_DROP_IPV6;
 	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
 		return -ABI_DROP_ETHERTYPE;
-	err = parse_ip(skb, &p);
-	if (err)
-		return err;
-	if (key.tunnel_id == ABI_VNI_REQUEST)
-		return balance_request(skb, &p, &sender);
-	if (key.tunnel_id == ABI_VNI_REPLY)
-		return overlay_reply(skb, &p);
-	return overlay_net_packet(skb, &p, key.tunnel_id, &sender);
+	return overlay_packet(skb, key.tunnel_id, &sender, 1);
 }
 
 /* From the host to an address of a network. */

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "balance.bpf.h"
+#include "overlay.bpf.h"
 
 /* Neither verdict nor reason: other programs and the stack go on. */
 #define UPLINK_NOT_OURS 1000
@@ -20,6 +20,21 @@ static __always_inline int uplink_error(struct __sk_buff *skb, struct pkt *p)
 		return UPLINK_NOT_OURS;
 	rc = balance_published_error(skb, p, 0);
 	return rc == -ABI_DROP_NO_FRONTEND ? UPLINK_NOT_OURS : rc;
+}
+
+/* From a member to this node's tunnel end. */
+static __always_inline int uplink_tunnel(struct __sk_buff *skb,
+					 const struct pkt *p)
+{
+	struct abi_addr sender = p->src;
+	__u32 vni;
+
+	if (!bpf_map_lookup_elem(&vteps, &sender))
+		return -ABI_DROP_NOT_MEMBER;
+	if (!fast_path || tunnel_open(skb, p, &vni))
+		return UPLINK_NOT_OURS;
+	skb->mark = 0;
+	return overlay_packet(skb, vni, &sender, 0);
 }
 
 static __always_inline int uplink_in(struct __sk_buff *skb)
@@ -43,9 +58,7 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
 	/* Nearly every tunnel packet comes to the tunnel's own address. */
 	if (is_tunnel && p.dst.w[3] == config.vtep.w[3])
-		return bpf_map_lookup_elem(&vteps, &p.src)
-			       ? UPLINK_NOT_OURS
-			       : -ABI_DROP_NOT_MEMBER;
+		return uplink_tunnel(skb, &p);
 	/* What is found under another's address falls by the route. */
 	fe = frontend_find_node(&p.dst, p.dport, p.proto);
 	if (!fe)

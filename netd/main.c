@@ -223,6 +223,7 @@ static int open_kernel(struct netd *d)
 		.vtep = d->vtep,
 		.port = d->cfg.vxlan_port,
 		.mtu = d->cfg.mtu,
+		.fast_path = d->cfg.fast_path,
 		.pools = d->cfg.pools,
 		.pools_len = d->cfg.pools_len,
 		.uplinks = (const char *const *)d->cfg.uplinks,

@@ -58,6 +58,12 @@ bool ebpf_has_tcx(const struct ebpf *bpf);
 /* Do the socket programs run, that is, is there a cgroup2 tree? */
 bool ebpf_has_cgroup(const struct ebpf *bpf);
 
+/*
+ * May packets between nodes go past the tunnel device and the host's stack,
+ * where they need neither? Not before this says so.
+ */
+void ebpf_fast_path(struct ebpf *bpf, bool on);
+
 /* Unpins everything below pin_dir, so that links and programs end. */
 int ebpf_remove(const char *pin_dir);
 

@@ -67,6 +67,7 @@ struct config {
 	uint16_t vxlan_port;
 	/* 0: from the underlay. */
 	uint32_t mtu;
+	bool fast_path;
 
 	struct ip_prefix pools[CONFIG_POOLS_MAX];
 	size_t pools_len;

@@ -140,6 +140,7 @@ const struct config_key config_keys[] = {
 	  .min = 1, .max = 65535 },
 	{ "overlay.mtu", KEY_U32, AT(mtu), .has_auto = true,
 	  .min = 576, .max = 65485 },
+	{ "overlay.fast_path", KEY_BOOL, AT(fast_path), .preset = "true" },
 	{ "ipam.pools", KEY_PREFIXES, AT(pools), LEN(pools_len),
 	  .len_max = CONFIG_POOLS_MAX,
 	  .preset = "10.64.0.0/12,172.20.0.0/14" },

@@ -32,8 +32,11 @@ int nl_cookie(struct nl *nl, uint64_t *ret);
 /* How this namespace calls another: NL_NSID_NONE when it never met it. */
 int nl_nsid(struct nl *nl, int netns, int32_t *ret);
 
-/* Calls fn(arg) from the loop, soon after links, addresses, routes or nft
- * rules changed (or a notification was lost): look again. */
+/* How many IPsec policies the namespace has. */
+int nl_xfrm_policies(struct nl *nl, uint32_t *ret);
+
+/* Calls fn(arg) from the loop, soon after links, addresses, routes, nft rules
+ * or IPsec policies changed (or a notification was lost): look again. */
 int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
 	     void *arg);
 

@@ -11,6 +11,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <sys/socket.h>
 
 #include "netd/util.h"
@@ -33,9 +34,11 @@ static const struct watch_group {
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_ROUTE },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_NETCONF },
 	{ NETLINK_NETFILTER, NFNLGRP_NFTABLES },
+	{ NETLINK_XFRM, XFRMNLGRP_POLICY },
 };
 
-static const int watch_buses[] = { NETLINK_ROUTE, NETLINK_NETFILTER };
+static const int watch_buses[] = { NETLINK_ROUTE, NETLINK_NETFILTER,
+				   NETLINK_XFRM };
 
 struct nl_watch {
 	struct ev_loop *loop;
@@ -87,9 +90,8 @@ static int watch_open_sockets(void *arg)
 
 	for (size_t i = 0; i < ARRAY_LEN(watch_buses); i++) {
 		err = watch_open_socket(watch_buses[i], &w->socket[i]);
-		/* A kernel without nf_tables has no rules that change. */
-		if (err == -EPROTONOSUPPORT &&
-		    watch_buses[i] == NETLINK_NETFILTER)
+		/* A kernel without nf_tables or IPsec has none that change. */
+		if (err == -EPROTONOSUPPORT && watch_buses[i] != NETLINK_ROUTE)
 			continue;
 		if (err)
 			return err;

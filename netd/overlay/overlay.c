@@ -13,6 +13,7 @@
 
 #include <stdarg.h>
 
+#include "netd/ebpf.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
@@ -206,13 +207,33 @@ static int ov_refresh_nft(struct overlay *ov, const struct ov_scan *scan)
 	return err ? ov_say(ov, err, "iptables: %s", text) : 0;
 }
 
+/* What cannot be counted might be there. */
+static int ov_choose_path(struct overlay *ov, const struct ov_scan *scan)
+{
+	uint32_t policies = 1;
+	int err = nl_xfrm_policies(ov->nl, &policies);
+	bool fast = ov->config.fast_path && !policies;
+
+	(void)scan;
+	if (fast != ov->fast_path)
+		log_info("overlay: packets between nodes go %s",
+			 fast ? "past the host's stack"
+			      : "through the host's stack, as its IPsec "
+				"policies want");
+	ov->fast_path = fast;
+	if (ov->bpf)
+		ebpf_fast_path(ov->bpf, fast);
+	return err ? ov_fail(ov, err, "cannot read the IPsec policies") : 0;
+}
+
 /* Each step repairs what it can, whatever became of those before it; the
  * first failure is the one that is told. */
 int overlay_refresh(struct overlay *ov)
 {
 	static int (*const steps[])(struct overlay *,
 				    const struct ov_scan *) = {
-		tunnel_put, pod_see, net_repair, uplink_see, ov_refresh_nft,
+		tunnel_put, pod_see,	    net_repair,
+		uplink_see, ov_refresh_nft, ov_choose_path,
 	};
 	AUTO(ov_scan_clear) struct ov_scan scan = { 0 };
 	char first[sizeof(ov->error)] = "";
@@ -230,6 +251,11 @@ int overlay_refresh(struct overlay *ov)
 	}
 	str_copy(ov->error, sizeof(ov->error), first);
 	return ret;
+}
+
+bool overlay_has_fast_path(const struct overlay *ov)
+{
+	return ov->fast_path;
 }
 
 uint32_t overlay_addrs(const struct overlay *ov, struct ip_addr *ret,

@@ -37,6 +37,9 @@ struct overlay_config {
 	 * address and are neither lo, nor netd's, nor a pod's. */
 	const char *const *uplinks;
 	size_t uplinks_len;
+	/* Packets between nodes may go past the host's stack, as long as no
+	 * IPsec policy wants to see them there. */
+	bool fast_path;
 	/* Where netns_* of pods live: ROOT/ns. */
 	const char *ns_dir;
 };
@@ -131,6 +134,9 @@ bool overlay_pod_is_away(const struct overlay *ov, const char *id);
  * policy. Repairs what is ours; called for kernel events and by the audit.
  */
 int overlay_refresh(struct overlay *ov);
+
+/* Does it, as of the last refresh? */
+bool overlay_has_fast_path(const struct overlay *ov);
 
 /* The node's own addresses, as of the last refresh: at most `max`. */
 uint32_t overlay_addrs(const struct overlay *ov, struct ip_addr *ret,

@@ -62,6 +62,9 @@ struct overlay {
 	struct ip_addr addrs[NODE_ADDRS_MAX];
 	uint32_t addrs_len;
 
+	/* As the programs were told last. */
+	bool fast_path;
+
 	/* The table's pools are no longer those of `nets`. */
 	bool nft_is_old;
 	/* Between audit_begin and audit_end nft waits for the end. */

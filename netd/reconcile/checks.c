@@ -34,6 +34,17 @@ static void check_hooks(struct check *c)
 		 ebpf_has_tcx(c->rc->cfg.bpf) ? "tcx" : "clsact");
 }
 
+/* Neither is wrong. */
+static void check_path(struct check *c)
+{
+	bool fast = overlay_has_fast_path(c->rc->cfg.overlay);
+
+	c->ok = true;
+	str_copy(c->value, sizeof(c->value),
+		 fast ? "past the host's stack"
+		      : "through it (overlay.fast_path, or IPsec policies)");
+}
+
 static void check_cgroup(struct check *c)
 {
 	c->ok = ebpf_has_cgroup(c->rc->cfg.bpf);
@@ -139,11 +150,12 @@ static const struct {
 	const char *name;
 	void (*run)(struct check *c);
 } checks[] = {
-	{ "store", check_store },	  { "node name", check_name },
-	{ "tunnel", check_tunnel },	  { "tc hook", check_hooks },
-	{ "cgroup2", check_cgroup },	  { "dns server", check_dns },
-	{ "nft table", check_nft },	  { "ip_forward", check_forward },
-	{ "rp_filter", check_rp_filter }, { "FORWARD policy", check_policy },
+	{ "store", check_store },	    { "node name", check_name },
+	{ "tunnel", check_tunnel },	    { "tc hook", check_hooks },
+	{ "node to node", check_path },	    { "cgroup2", check_cgroup },
+	{ "dns server", check_dns },	    { "nft table", check_nft },
+	{ "ip_forward", check_forward },    { "rp_filter", check_rp_filter },
+	{ "FORWARD policy", check_policy },
 };
 
 json_t *reconcile_checks(struct reconcile *rc)

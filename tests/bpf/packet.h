@@ -47,6 +47,17 @@ struct spec {
 	const struct spec *quote;
 	/* UDP: no checksum. */
 	bool no_check;
+	/* In VXLAN with this VNI, from one VTEP to the other; 0: it is not. */
+	uint32_t vni;
+	const char *from_vtep;
+	const char *vtep;
+	/* The outer packet's: fragment, type of service, UDP checksum. */
+	uint16_t outer_frag;
+	uint8_t outer_tos;
+	uint16_t outer_check;
+	/* VXLAN's flags and the inner frame's type; 0: as they should be. */
+	uint32_t outer_flags;
+	uint16_t inner_type;
 	/* ARP: operation, sender's MAC if it is not smac. */
 	uint16_t arp;
 	const char *arp_mac;
@@ -170,6 +181,51 @@ static inline size_t packet_arp(const struct spec *s, uint8_t *p)
 	return 28;
 }
 
+/* What VXLAN adds to IPv4. */
+#define TUNNEL_LEN 50
+
+/* The frame's packet in VXLAN; its identification and source port are 0. */
+static inline size_t packet_wrap(const struct spec *s, uint8_t *frame,
+				 size_t len)
+{
+	uint8_t *ip = frame + 14, *udp = ip + 20, *vxlan = udp + 8;
+
+	memmove(frame + 14 + TUNNEL_LEN, ip, len - 14);
+	memset(ip, 0, TUNNEL_LEN);
+	ip[0] = 0x45;
+	ip[1] = s->outer_tos;
+	put16(ip + 2, (uint16_t)(len - 14 + TUNNEL_LEN));
+	put16(ip + 6, s->outer_frag);
+	ip[8] = 64;
+	ip[9] = UDP;
+	put_ip(ip + 12, s->from_vtep);
+	put_ip(ip + 16, s->vtep);
+	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
+	put16(udp + 2, 4789);
+	put16(udp + 4, (uint16_t)(len - 14 + TUNNEL_LEN - 20));
+	put16(udp + 6, s->outer_check);
+	put32(vxlan, s->outer_flags ? s->outer_flags : 0x08000000);
+	put32(vxlan + 4, s->vni << 8);
+	put_mac(vxlan + 14, TUNNEL_MAC);
+	put16(vxlan + 20, s->inner_type ? s->inner_type : 0x0800);
+	return len + TUNNEL_LEN;
+}
+
+/* Of a packet in VXLAN, what differs each time: right, then as in wrap. */
+static inline bool packet_settle(uint8_t *frame)
+{
+	uint8_t *ip = frame + 14, *udp = ip + 20;
+	unsigned int sport = (unsigned int)(udp[0] << 8 | udp[1]);
+
+	if (sum_fold(sum_bytes(ip, 20, 0)) || sport < 32768 || sport > 60999)
+		return false;
+	memset(ip + 4, 0, 2);
+	memset(ip + 10, 0, 2);
+	memset(udp, 0, 2);
+	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
+	return true;
+}
+
 /* The frame of a specification; returns its length. */
 static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 {
@@ -195,5 +251,8 @@ static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 	put_ip(ip + 16, s->dst);
 	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
 	packet_l4_check(s, ip, ip + 20, len - 20);
-	return s->cut ? s->cut : 14 + len;
+	len += 14;
+	if (s->vni)
+		len = packet_wrap(s, frame, len);
+	return s->cut ? s->cut : len;
 }

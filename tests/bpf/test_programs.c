@@ -37,10 +37,17 @@ struct row {
 /* A row ends where the rest is zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
+/* In VXLAN to the other node, and from it. */
+#define VNI_REQUEST 0xfffffe
+#define VNI_REPLY 0xffffff
+#define TO_OTHER(id) .vni = id, .from_vtep = "192.0.2.1", .vtep = "192.0.2.2"
+#define FROM_OTHER(id) .vni = id, .from_vtep = "192.0.2.2", .vtep = "192.0.2.1"
+
 #include "rows_pod.h"
 #include "rows_balance.h"
 #include "rows_host.h"
 #include "rows_error.h"
+#include "rows_tunnel.h"
 
 static int program_fd(enum program program)
 {
@@ -84,8 +91,17 @@ static void row_defaults(struct row *r)
 		if (str_eq(macs[i].dev, r->dev))
 			defaults(&r->in, macs[i].smac, macs[i].dmac);
 	}
-	if (!r->out.proto && !r->out.arp)
-		r->out = r->in;
+	if (!r->out.proto && !r->out.arp) {
+		struct spec out = r->in;
+
+		/* Wrapped on the way, or as it was. */
+		if (r->out.vni) {
+			out.vni = r->out.vni;
+			out.from_vtep = r->out.from_vtep;
+			out.vtep = r->out.vtep;
+		}
+		r->out = out;
+	}
 	defaults(&r->out, TUNNEL_MAC, r->in.dmac);
 }
 
@@ -120,6 +136,9 @@ static void run_row(const struct row *row)
 			fail_msg("%s: not for %s", r.name, r.reason);
 		return;
 	}
+	if (r.out.vni && !r.in.vni && opts.data_size_out == want_len &&
+	    !packet_settle(out))
+		fail_msg("%s: outer headers are wrong", r.name);
 	if (opts.data_size_out != want_len ||
 	    memcmp(out, want, want_len) != 0) {
 		for (size_t i = 0; i < opts.data_size_out || i < want_len; i++)
@@ -151,10 +170,31 @@ RUN(rows_refuse)
 RUN(rows_published)
 RUN(rows_node_ports)
 RUN(rows_uplink)
+RUN(rows_tunnel)
 RUN(rows_to_overlay)
 RUN(rows_from_overlay)
 RUN(rows_error)
 RUN(rows_error_published)
+
+/* The device is told the way, and the packet is as it was. */
+static void test_slow_path(void **state)
+{
+	const struct row rows[] = {
+		{ "to the device", FROM_POD, "a", POD_UDP(A, "10.1.1.10", 9),
+		  REDIRECT },
+		{ "to the stack",
+		  FROM_UPLINK,
+		  "up0",
+		  { SEGMENT("10.1.1.10", 80, A, 1, ACK), FROM_OTHER(BLUE) },
+		  NOT_OURS },
+	};
+
+	(void)state;
+	ebpf_fast_path(world.bpf, false);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		run_row(&rows[i]);
+	ebpf_fast_path(world.bpf, true);
+}
 
 int main(void)
 {
@@ -170,6 +210,8 @@ int main(void)
 		cmocka_unit_test(test_rows_published),
 		cmocka_unit_test(test_rows_node_ports),
 		cmocka_unit_test(test_rows_uplink),
+		cmocka_unit_test(test_rows_tunnel),
+		cmocka_unit_test(test_slow_path),
 		cmocka_unit_test(test_rows_to_overlay),
 		cmocka_unit_test(test_rows_from_overlay),
 		cmocka_unit_test(test_rows_error),

@@ -132,6 +132,7 @@ static inline void world_open(struct world *w)
 
 	if (ebpf_open(&config, &w->bpf))
 		fail_msg("%s", ebpf_error(NULL));
+	ebpf_fast_path(w->bpf, true);
 }
 
 #define OK(call)                                                               \

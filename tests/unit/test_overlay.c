@@ -27,6 +27,7 @@ struct ebpf {
 	int fail_attach;
 	int fail_put;
 	char pods[64];
+	bool fast_path;
 	char uplinks[256];
 	int attached;
 	int put;
@@ -68,6 +69,11 @@ int ebpf_pod_del(struct ebpf *bpf, const char *id)
 		bpf->pods[0] = 0;
 	bpf->deleted++;
 	return 0;
+}
+
+void ebpf_fast_path(struct ebpf *b, bool on)
+{
+	b->fast_path = on;
 }
 
 /* "eth0 docker0 ": a name once. */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * tunnel - VXLAN (RFC 7348) put on and taken off here, at the pods' links and
+ * at the underlay's, instead of by netd0.
+ *
+ * netd0 is right for every packet, and dear: it routes each one anew, and
+ * each one it receives takes a way through the host's stack, a netfilter hook
+ * and a queue of its own. What is ordinary goes past it; whatever is not
+ * (fragments, options, checksums or congestion marks on the outer packet,
+ * what is too large, an underlay of IPv6) is left to it.
+ */
+#pragma once
+
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+
+#define VXLAN_HAS_VNI bpf_htonl(0x08000000)
+/* Source ports that carry the flow's hash, as Linux's VXLAN has them. */
+#define VXLAN_PORT_FIRST 32768
+#define VXLAN_PORT_LAST 60999
+#define VXLAN_TTL 64
+
+#define IP_ECN_MASK 3
+#define IP_ECN_ECT_0 2
+#define IP_ECN_CE 3
+
+struct vxlan_hdr {
+	struct udphdr udp;
+	__be32 flags;
+	__be32 vni;
+	struct ethhdr inner;
+};
+
+/* What VXLAN adds to IPv4; the structures are padded at their ends. */
+#define TUNNEL_LEN 50
+
+struct tunnel_hdr {
+	struct iphdr ip;
+	struct vxlan_hdr vxlan;
+};
+
+_Static_assert(__builtin_offsetof(struct tunnel_hdr, vxlan.inner) ==
+		       TUNNEL_LEN - ETH_HLEN,
+	       "as on the wire");
+
+/* Sum over an IPv4 header of 20 bytes, in the order it lies in memory. */
+static __always_inline __sum16 ip_checksum(const struct iphdr *ip)
+{
+	const __u16 *w = (const void *)ip;
+	__u32 sum = 0;
+
+	for (int i = 0; i < 10; i++)
+		sum += w[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__sum16)~sum;
+}
+
+/* Bytes of the largest packet on the wire, without its Ethernet header. */
+static __always_inline __u32 tunnel_wire_len(struct __sk_buff *skb)
+{
+	__u32 len = skb->len - ETH_HLEN;
+
+	/* GSO: headers may be shorter than this, never longer. */
+	if (skb->gso_size)
+		len = skb->gso_size + sizeof(struct iphdr) + 60;
+	return len + TUNNEL_LEN;
+}
+
+static __always_inline void
+tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
+{
+	__u32 hash = bpf_get_hash_recalc(skb);
+	__u32 len = skb->len - ETH_HLEN + TUNNEL_LEN;
+	__u8 tos = 0;
+
+	/* RFC 6040 4.1: the outer packet can be marked for the inner one. */
+	bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1);
+	tos &= IP_ECN_MASK;
+	if (tos == IP_ECN_CE)
+		tos = IP_ECN_ECT_0;
+
+	h->ip.version = 4;
+	h->ip.ihl = 5;
+	h->ip.tos = tos;
+	h->ip.tot_len = bpf_htons(len);
+	/* DF stays clear, so the number must tell datagrams apart. */
+	h->ip.id = bpf_get_prandom_u32();
+	h->ip.ttl = VXLAN_TTL;
+	h->ip.protocol = IPPROTO_UDP;
+	h->ip.saddr = config.vtep.w[3];
+	h->ip.daddr = vtep;
+	h->ip.check = ip_checksum(&h->ip);
+
+	hash ^= hash << 16;
+	h->vxlan.udp.source = bpf_htons(
+		(((__u64)hash * (VXLAN_PORT_LAST - VXLAN_PORT_FIRST)) >> 32) +
+		VXLAN_PORT_FIRST);
+	h->vxlan.udp.dest = config.vxlan_port;
+	h->vxlan.udp.len = bpf_htons(len - sizeof(h->ip));
+	h->vxlan.flags = VXLAN_HAS_VNI;
+	h->vxlan.vni = bpf_htonl(vni << 8);
+	for (int i = 0; i < 6; i++)
+		h->vxlan.inner.h_source[i] = config.tunnel_mac[i];
+	h->vxlan.inner.h_proto = bpf_htons(ETH_P_IP);
+}
+
+/* Not a verdict: netd0 has to do it. */
+#define TUNNEL_BY_DEVICE (-1000)
+
+/*
+ * The whole packet in VXLAN, to the underlay by its routes. The lookup needs
+ * forwarding=1 on netd0.
+ */
+static __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
+{
+	/* One after the other in the same place: the stack has 512 bytes. */
+	union {
+		struct bpf_fib_lookup fib;
+		struct tunnel_hdr h;
+		struct bpf_redir_neigh next;
+	} u = { .fib = {
+			.family = 2 /* AF_INET */,
+			.l4_protocol = IPPROTO_UDP,
+			.ifindex = config.tunnel_ifindex,
+			.tot_len = tunnel_wire_len(skb),
+			.ipv4_src = config.vtep.w[3],
+			.ipv4_dst = vtep,
+		} };
+	int rc = bpf_fib_lookup(skb, &u.fib, sizeof(u.fib), 0);
+	__u32 ifindex = u.fib.ifindex;
+	/* The route's gateway, or the node itself. */
+	__be32 hop = u.fib.ipv4_dst;
+
+	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return TUNNEL_BY_DEVICE;
+	__builtin_memset(&u, 0, sizeof(u));
+	tunnel_fill(&u.h, skb, vtep, vni);
+	if (bpf_skb_adjust_room(skb, TUNNEL_LEN, BPF_ADJ_ROOM_MAC,
+				BPF_F_ADJ_ROOM_FIXED_GSO |
+					BPF_F_ADJ_ROOM_NO_CSUM_RESET |
+					BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
+					BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
+					BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
+					BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN)))
+		return TUNNEL_BY_DEVICE;
+	if (bpf_skb_store_bytes(skb, L3_OFF, &u.h, TUNNEL_LEN, 0))
+		return -ABI_DROP_KERNEL;
+	__builtin_memset(&u, 0, sizeof(u.next));
+	u.next.nh_family = 2 /* AF_INET */;
+	u.next.ipv4_nh = hop;
+	return bpf_redirect_neigh(ifindex, &u.next, sizeof(u.next), 0);
+}
+
+/*
+ * A tunnel packet from the underlay loses what the tunnel put on; the VNI is
+ * in *vni. The Ethernet header that stays is the outer one, and whoever
+ * delivers the packet writes another.
+ */
+static __always_inline int tunnel_open(struct __sk_buff *skb,
+				       const struct pkt *p, __u32 *vni)
+{
+	struct vxlan_hdr h;
+	__u8 tos, proto;
+
+	if (p->fragment || p->l4 != L3_OFF + sizeof(struct iphdr) ||
+	    bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1) ||
+	    bpf_skb_load_bytes(skb, p->l4, &h,
+			       TUNNEL_LEN - sizeof(struct iphdr)))
+		return TUNNEL_BY_DEVICE;
+	/* The inner packet would have to be marked, or dropped. */
+	if ((tos & IP_ECN_MASK) == IP_ECN_CE)
+		return TUNNEL_BY_DEVICE;
+	if (h.udp.check || h.flags != VXLAN_HAS_VNI ||
+	    (h.vni & bpf_htonl(0xff)) || h.inner.h_proto != bpf_htons(ETH_P_IP))
+		return TUNNEL_BY_DEVICE;
+	/*
+	 * A GSO packet keeps the mark of a tunnel's (no helper takes it off).
+	 * TCP does not look at it; UDP, taking the packet apart, would.
+	 */
+	if (skb->gso_size &&
+	    (bpf_skb_load_bytes(skb, L3_OFF + TUNNEL_LEN + 9, &proto, 1) ||
+	     proto != IPPROTO_TCP))
+		return TUNNEL_BY_DEVICE;
+	if (bpf_skb_adjust_room(skb, -TUNNEL_LEN, BPF_ADJ_ROOM_MAC,
+				BPF_F_ADJ_ROOM_FIXED_GSO))
+		return TUNNEL_BY_DEVICE;
+	*vni = bpf_ntohl(h.vni) >> 8;
+	return 0;
+}
