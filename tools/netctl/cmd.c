@@ -215,6 +215,8 @@ static int take_words(const struct cmd *cmd, struct args *args)
 
 		if (!row->positional)
 			continue;
+		if (n == args->words_len && !row->required)
+			break;
 		if (n == args->words_len) {
 			snprintf(why, sizeof(why), "wants %s", row->value);
 			return bad_usage(cmd, why);
@@ -289,32 +291,33 @@ static int run_none(json_t *globals)
 	return EXIT_OK;
 }
 
-/* argv[0] is the first word. */
+/* argv[0] is the first word; groups may stand in groups. */
 static int run_words(struct args *front, int argc, char **argv)
 {
-	const char *first = canonical(argv[0]);
+	AUTO(str_freep) char *words = xstrdup(canonical(argv[0]));
 	json_t *globals = front->sets[0].values;
-	const struct cmd *cmd = cmd_find(first);
-	AUTO(str_freep) char *words = NULL;
-	int i;
+	const struct cmd *cmd;
+	int at = 1;
 
-	if (cmd)
-		return run_cmd(cmd, globals, argc - 1, argv + 1);
-	if (!is_group(first))
-		return unknown_command(argv[0]);
-	i = args_parse_front(front, argc - 1, argv + 1);
-	if (i < 0)
-		return complain(EXIT_USAGE, "netctl --help", "%s",
-				front->error);
-	if (i == argc - 1) {
-		help_group(stdout, first);
-		return EXIT_OK;
+	while (!(cmd = cmd_find(words))) {
+		char *group = words;
+		int i;
+
+		if (!is_group(words))
+			return unknown_command(words);
+		i = args_parse_front(front, argc - at, argv + at);
+		if (i < 0)
+			return complain(EXIT_USAGE, "netctl --help", "%s",
+					front->error);
+		at += i;
+		if (at == argc) {
+			help_group(stdout, words);
+			return EXIT_OK;
+		}
+		words = xasprintf("%s %s", group, canonical(argv[at++]));
+		free(group);
 	}
-	words = xasprintf("%s %s", first, canonical(argv[1 + i]));
-	cmd = cmd_find(words);
-	if (!cmd)
-		return unknown_command(words);
-	return run_cmd(cmd, globals, argc - 2 - i, argv + 2 + i);
+	return run_cmd(cmd, globals, argc - at, argv + at);
 }
 
 int cmd_main(int argc, char **argv)

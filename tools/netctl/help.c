@@ -84,8 +84,8 @@ void help_usage(FILE *to, const struct cmd *cmd)
 		const struct api_arg *row = &api_ops[cmd->op].args[i];
 
 		if (row->positional)
-			fprintf(to, " %s%s", row->value,
-				cmd->many ? "..." : "");
+			fprintf(to, row->required ? " %s%s" : " [%s%s]",
+				row->value, cmd->many ? "..." : "");
 	}
 	if (cmd->runs && cmd->op == CMD_NO_OP)
 		fputs(" NAME", to);
