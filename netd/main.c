@@ -21,6 +21,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
+#include "docker.h"
 #include "event.h"
 #include "http.h"
 #include "json.h"
@@ -54,6 +55,9 @@ struct netd {
 	struct ops *ops;
 	struct http *http;
 	int http_fd;
+	struct docker *docker;
+	struct http *docker_http;
+	int docker_fd;
 	/* Close the rooms and open them again. */
 	bool reopen;
 	struct ip_addr vtep;
@@ -390,20 +394,71 @@ static int server_pid(void *arg)
 	return dns_pid(arg);
 }
 
-/* A copy of systemd's socket if it gave us one, else our own. */
+/* A copy of the socket that systemd calls so, -ENOENT when it gave none. */
+static int given_socket(const char *name)
+{
+	char **names = NULL;
+	int len = sd_listen_fds_with_names(0, &names), ret = -ENOENT;
+
+	for (int i = 0; i < len; i++) {
+		if (ret == -ENOENT && str_eq(names[i], name)) {
+			ret = fcntl(SD_LISTEN_FDS_START + i, F_DUPFD_CLOEXEC,
+				    3);
+			ret = ret < 0 ? -errno : ret;
+		}
+		free(names[i]);
+	}
+	if (len > 0)
+		free(names);
+	return ret;
+}
+
+/* systemd's socket if it gave us one, else our own. */
 static int open_socket(struct netd *d)
 {
 	char error[256] = "";
 
-	if (sd_listen_fds(0) > 0) {
-		d->http_fd = fcntl(SD_LISTEN_FDS_START, F_DUPFD_CLOEXEC, 3);
-		if (d->http_fd < 0)
-			d->http_fd = -errno;
-	} else {
+	d->http_fd = given_socket("api");
+	/* Activated by somebody who gives no names. */
+	if (d->http_fd == -ENOENT)
+		d->http_fd = given_socket("unknown");
+	if (d->http_fd == -ENOENT)
 		d->http_fd = http_listen(d->cfg.socket, d->cfg.group, error,
 					 sizeof(error));
-	}
 	return d->http_fd < 0 ? fail(d->http_fd, d->cfg.socket, error) : 0;
+}
+
+/* The folder is Docker's, who may not have made it yet. */
+static int make_docker_dir(const char *socket)
+{
+	AUTO(str_freep) char *path = xstrdup(socket);
+
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0755) && errno != EEXIST)
+			return fail(-errno, path, "cannot make the folder");
+		*p = '/';
+	}
+	return 0;
+}
+
+/* Requests wait in the socket until there is a driver to answer them. */
+static int open_docker_socket(struct netd *d)
+{
+	const char *path = d->cfg.docker_socket;
+	char error[256] = "";
+	int err;
+
+	d->docker_fd = given_socket("docker");
+	if (d->docker_fd >= 0 || !d->cfg.docker)
+		return 0;
+	err = make_docker_dir(path);
+	if (err)
+		return err;
+	d->docker_fd = http_listen(path, NULL, error, sizeof(error));
+	return d->docker_fd < 0 ? fail(d->docker_fd, path, error) : 0;
 }
 
 static int open_api(struct netd *d)
@@ -426,10 +481,36 @@ static int open_api(struct netd *d)
 	return err ? fail(err, "the API", d->cfg.socket) : 0;
 }
 
+static void open_docker(struct netd *d)
+{
+	struct docker_config docker = {
+		.loop = d->loop,
+		.model = d->model,
+		.store = d->store,
+		.reconcile = d->reconcile,
+		.ops = d->ops,
+		.grace_ms = (int64_t)d->cfg.docker_grace_s * 1000,
+	};
+	int err;
+
+	if (d->docker_fd < 0)
+		return;
+	d->docker = docker_new(&docker);
+	err = http_open(d->loop, take_fd(d->docker_fd), &docker_router,
+			docker_handle, d->docker, &d->docker_http);
+	if (err)
+		fail(err, "the Docker driver", d->cfg.docker_socket);
+	else
+		log_info("netd: Docker's driver is ready socket=%s",
+			 d->cfg.docker_socket);
+}
+
 static void ready(void *arg)
 {
 	struct netd *d = arg;
 
+	/* Addresses that an engine holds are held before others ask. */
+	open_docker(d);
 	ops_make_defaults(d->ops);
 	sd_notify(0, "READY=1");
 	log_info("netd: ready node=%s socket=%s", d->cfg.node_name,
@@ -457,6 +538,8 @@ static int open_rooms(struct netd *d)
 		err = mount_bpffs(&d->cfg);
 	if (!err)
 		err = open_socket(d);
+	if (!err)
+		err = open_docker_socket(d);
 	if (!err)
 		err = open_kernel(d);
 	if (!err)
@@ -489,6 +572,8 @@ static int open_rooms(struct netd *d)
 
 static void close_rooms(struct netd *d)
 {
+	http_close(d->docker_http);
+	docker_free(d->docker);
 	http_close(d->http);
 	reconcile_free(d->reconcile);
 	store_close(d->store);
@@ -498,6 +583,8 @@ static void close_rooms(struct netd *d)
 	overlay_close(d->overlay);
 	ebpf_close(d->bpf);
 	nl_free(d->nl);
+	d->docker_http = NULL;
+	d->docker = NULL;
 	d->http = NULL;
 	d->reconcile = NULL;
 	d->store = NULL;
@@ -509,7 +596,10 @@ static void close_rooms(struct netd *d)
 	d->nl = NULL;
 	if (d->http_fd >= 0)
 		close(d->http_fd);
+	if (d->docker_fd >= 0)
+		close(d->docker_fd);
 	d->http_fd = -1;
+	d->docker_fd = -1;
 }
 
 static void stop_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
@@ -588,13 +678,14 @@ static int cleanup(struct netd *d)
 		umount2(cfg->pin_dir, MNT_DETACH);
 	rmdir(cfg->pin_dir);
 	unlink(cfg->socket);
+	unlink(cfg->docker_socket);
 	unlink(cfg->pid_file);
 	return err;
 }
 
 int main(int argc, char **argv)
 {
-	struct netd d = { .lock = -1, .http_fd = -1 };
+	struct netd d = { .lock = -1, .http_fd = -1, .docker_fd = -1 };
 	char error[1024] = "";
 	int err =
 		config_load(argc, argv, environ, &d.cfg, error, sizeof(error));

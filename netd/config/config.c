@@ -410,6 +410,10 @@ static void set_places(struct config *cfg, const char *root)
 		root ? xasprintf("%s/bpf", root) : xstrdup("/sys/fs/bpf/netd");
 	if (!cfg->socket)
 		cfg->socket = xasprintf("%s/netd.sock", run);
+	if (!cfg->docker_socket)
+		cfg->docker_socket =
+			root ? xasprintf("%s/docker.sock", root)
+			     : xstrdup("/run/docker/plugins/netd.sock");
 }
 
 /* ---- all of it ---- */
@@ -490,13 +494,13 @@ int config_load(int argc, char **argv, char **envp, struct config *ret,
 void config_free(struct config *cfg)
 {
 	char **const owned[] = {
-		&cfg->node_name,  &cfg->prefix,	    &cfg->tls_ca,
-		&cfg->tls_cert,	  &cfg->tls_key,    &cfg->socket,
-		&cfg->group,	  &cfg->domain,	    &cfg->dns_user,
-		&cfg->dns_listen, &cfg->state_dir,  &cfg->run_dir,
-		&cfg->ns_dir,	  &cfg->resolv_dir, &cfg->cni_dir,
-		&cfg->dns_dir,	  &cfg->pin_dir,    &cfg->db_file,
-		&cfg->pid_file,
+		&cfg->node_name,  &cfg->prefix,	       &cfg->tls_ca,
+		&cfg->tls_cert,	  &cfg->tls_key,       &cfg->socket,
+		&cfg->group,	  &cfg->domain,	       &cfg->dns_user,
+		&cfg->dns_listen, &cfg->state_dir,     &cfg->run_dir,
+		&cfg->ns_dir,	  &cfg->resolv_dir,    &cfg->cni_dir,
+		&cfg->dns_dir,	  &cfg->pin_dir,       &cfg->db_file,
+		&cfg->pid_file,	  &cfg->docker_socket,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)

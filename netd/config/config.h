@@ -89,6 +89,12 @@ struct config {
 	uint32_t dns_ttl;
 	char *dns_user;
 
+	/* The network driver of a Docker engine, and where it is asked. */
+	bool docker;
+	char *docker_socket;
+	/* How long an address waits for its container. */
+	uint32_t docker_grace_s;
+
 	enum log_level log_level;
 
 	/* Where things are; from --root, or the system's places. */

@@ -176,6 +176,11 @@ const struct config_key config_keys[] = {
 	  .min = 0, .max = 3600 },
 	{ "dns.user", KEY_STR, AT(dns_user), .preset = "netd-dns",
 	  .check = check_user },
+	{ "adapters.docker.enabled", KEY_BOOL, AT(docker), .preset = "false" },
+	{ "adapters.docker.socket", KEY_STR, AT(docker_socket),
+	  .check = check_path },
+	{ "adapters.docker.grace", KEY_SECONDS, AT(docker_grace_s),
+	  .preset = "1m", .min = 1, .max = 3600 },
 	{ "log.level", KEY_LEVEL, AT(log_level), .preset = "info" },
 };
 /* clang-format on */

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Docker's endpoints. All of one sandbox are one pod: its networks are
+ * searched in the order in which they were joined, and each of its addresses
+ * may ask for names of all of them.
+ */
+#include "docker_core.h"
+
+#include <ctype.h>
+#include <netinet/in.h>
+
+#include "ipam.h"
+#include "netd/log.h"
+#include "network.h"
+#include "pod.h"
+
+#define DNS_SERVERS "com.docker.network.endpoint.dnsservers"
+#define PORT_MAP "com.docker.network.portmap"
+
+/* ---- what an endpoint is in the model ---- */
+
+struct attachment *docker_ep_attachment(const struct docker *d,
+					const struct docker_ep *ep,
+					struct pod **pod)
+{
+	struct attachment *at;
+
+	*pod = *ep->pod ? model_pod(d->cfg.model, ep->pod) : NULL;
+	at = *pod ? pod_attachment(*pod, ep->network) : NULL;
+	return at && ip_eq(&at->addr, &ep->addr) ? at : NULL;
+}
+
+static void detach(struct docker *d, const struct docker_ep *ep)
+{
+	struct pod *pod;
+	struct attachment *at = docker_ep_attachment(d, ep, &pod);
+
+	if (!at)
+		return;
+	if (pod->nets_len > 1)
+		reconcile_pod_disconnect(d->cfg.reconcile, pod, at);
+	else
+		reconcile_pod_remove(d->cfg.reconcile, pod);
+}
+
+void docker_ep_end(struct docker *d, struct docker_ep *ep)
+{
+	struct docker_addr *a = docker_addr(d, &ep->addr);
+
+	detach(d, ep);
+	if (a && str_eq(a->endpoint, ep->id)) {
+		a->endpoint[0] = '\0';
+		a->since = mono_ms();
+		if (a->released)
+			docker_addr_drop(d, a);
+		else
+			docker_addr_save(d, a);
+	}
+	docker_ep_drop(d, ep);
+}
+
+static void set_state(struct docker *d, struct docker_ep *ep,
+		      enum docker_state state)
+{
+	ep->state = state;
+	ep->since = mono_ms();
+	ep->is_gone = false;
+	docker_ep_save(d, ep);
+}
+
+/* ---- CreateEndpoint ---- */
+
+static int read_aliases(json_t *options, struct docker_ep *ep,
+			struct refusal *r)
+{
+	const char *text =
+		json_string_value(json_object_get(options, OPTION_ALIAS));
+	AUTO(str_freep) char *copy = xstrdup(text ? text : "");
+	char *save = NULL;
+	char *word;
+
+	ep->aliases = json_array();
+	for (word = strtok_r(copy, ",", &save); word;
+	     word = strtok_r(NULL, ",", &save)) {
+		if (!pod_name_is_valid(word))
+			return refuse(r, API_INVALID, "Options",
+				      "use letters, digits, - _ and .",
+				      OPTION_ALIAS ": \"%.64s\" is not a name",
+				      word);
+		json_array_append_new(ep->aliases, json_string(word));
+	}
+	return 0;
+}
+
+static int read_mac(const struct docker *d, const char *text,
+		    struct docker_ep *ep, struct refusal *r)
+{
+	const struct pod *owner;
+	char mac[MAC_STRLEN];
+
+	ep->mac = mac_from_ip(&ep->addr);
+	if (text && *text && pod_mac_parse(text, &ep->mac, r))
+		return -EINVAL;
+	owner = model_mac_owner(d->cfg.model, ep->network, &ep->mac);
+	if (!owner)
+		return 0;
+	return refuse(r, API_CONFLICT, "MacAddress",
+		      "choose another --mac-address, or none",
+		      "mac %s is pod \"%s\"'s on network \"%s\"",
+		      mac_str(&ep->mac, mac), owner->name, ep->network);
+}
+
+static int read_address(const struct docker *d, json_t *interface,
+			struct docker_ep *ep, struct refusal *r)
+{
+	const char *six =
+		json_string_value(json_object_get(interface, "AddressIPv6"));
+	const struct docker_addr *a;
+	struct ip_prefix p;
+	char ip[IP_STRLEN];
+
+	if (json_read_prefix(json_object_get(interface, "Address"), &p))
+		return refuse(r, API_INVALID, "Interface", NULL,
+			      "the endpoint has no address of netd's IPAM");
+	if (six && *six)
+		return refuse(r, API_UNSUPPORTED, "Interface",
+			      "leave --ip6 out",
+			      "networks of netd have IPv4 subnets");
+	ep->addr = p.addr;
+	a = docker_addr(d, &p.addr);
+	if (!a || !str_eq(a->network, ep->network))
+		return refuse(r, API_NOT_FOUND, "Interface",
+			      "start the container again",
+			      "address %s is not held for Docker on network "
+			      "\"%s\"",
+			      ip_str(&p.addr, ip), ep->network);
+	if (*a->endpoint && docker_ep(d, a->endpoint))
+		return refuse(r, API_CONFLICT, "Interface",
+			      "start the container again",
+			      "address %s is endpoint %.12s's",
+			      ip_str(&p.addr, ip), a->endpoint);
+	return 0;
+}
+
+static void reply_endpoint(struct http_request *req, const struct docker_ep *ep)
+{
+	const char *given = json_string_value(json_object_get(
+		json_object_get(req->args, "Interface"), "MacAddress"));
+	char mac[MAC_STRLEN];
+
+	/* What the engine knows already must not be said again. */
+	if (given && *given)
+		docker_reply(req, json_pack("{s:{}}", "Interface"));
+	else
+		docker_reply(req,
+			     json_pack("{s:{s:s}}", "Interface", "MacAddress",
+				       mac_str(&ep->mac, mac)));
+}
+
+static struct docker_net *find_net(struct docker *d, struct http_request *req,
+				   struct refusal *r)
+{
+	const char *id = docker_str(req, "NetworkID");
+	struct docker_net *net = docker_net(d, id);
+
+	if (!net)
+		refuse(r, API_NOT_FOUND, "NetworkID",
+		       "docker network rm it, and create it again",
+		       "Docker's network %.12s is not known here", id);
+	return net;
+}
+
+void docker_create_endpoint(struct docker *d, struct http_request *req)
+{
+	json_t *options = json_object_get(req->args, "Options");
+	json_t *interface = json_object_get(req->args, "Interface");
+	const char *id = docker_str(req, "EndpointID");
+	struct docker_ep *ep = docker_ep(d, id);
+	struct docker_addr *a;
+	struct refusal r = { 0 };
+	struct docker_net *net = find_net(d, req, &r);
+
+	if (net && ep && str_eq(ep->net, net->id)) {
+		reply_endpoint(req, ep);
+		return;
+	}
+	if (!net) {
+		docker_refuse(req, &r);
+		return;
+	}
+	ep = xzalloc(sizeof(*ep));
+	str_copy(ep->id, sizeof(ep->id), id);
+	memcpy(ep->net, net->id, sizeof(ep->net));
+	memcpy(ep->network, net->network, sizeof(ep->network));
+	ep->asks_host = !json_array_size(json_object_get(options, DNS_SERVERS));
+	ep->since = mono_ms();
+	if (docker_ep(d, id))
+		refuse(&r, API_CONFLICT, "EndpointID", NULL,
+		       "endpoint %.12s is on another network", id);
+	else if (!read_address(d, interface, ep, &r) &&
+		 !read_mac(d,
+			   json_string_value(
+				   json_object_get(interface, "MacAddress")),
+			   ep, &r))
+		read_aliases(options, ep, &r);
+	if (r.code != API_OK) {
+		json_decref(ep->aliases);
+		free(ep);
+		docker_refuse(req, &r);
+		return;
+	}
+	docker_ep_save(d, ep);
+	a = docker_addr(d, &ep->addr);
+	memcpy(a->endpoint, ep->id, sizeof(a->endpoint));
+	a->released = false;
+	docker_addr_save(d, a);
+	reply_endpoint(req, ep);
+}
+
+void docker_delete_endpoint(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
+
+	if (ep)
+		docker_ep_end(d, ep);
+	docker_reply(req, json_object());
+}
+
+void docker_oper_info(struct docker *d, struct http_request *req)
+{
+	(void)d;
+	docker_reply(req, json_pack("{s:{}}", "Value"));
+}
+
+/* ---- Join ---- */
+
+/* "/var/run/docker/netns/0123456789ab" is pod docker-0123456789ab. */
+static void pod_name(const struct docker_ep *ep, const char *sandbox, char *buf,
+		     size_t size)
+{
+	const char *slash = strrchr(sandbox, '/');
+	const char *last = slash ? slash + 1 : sandbox;
+	bool ok = *last && strlen(last) < DOCKER_ID_LEN;
+
+	for (const char *p = last; ok && *p; p++)
+		ok = isalnum((unsigned char)*p) || *p == '-' || *p == '_';
+	str_format(buf, size, "docker-%.64s", ok ? last : ep->id);
+}
+
+/* As the engine sees it: it may have a mount namespace of its own. */
+static char *sandbox_path(const struct http_request *req, const char *sandbox)
+{
+	if (*sandbox != '/' || strstr(sandbox, ".."))
+		return NULL;
+	return xasprintf("/proc/%d/root%s", (int)req->peer_pid, sandbox);
+}
+
+static int offer(struct docker *d, struct http_request *req,
+		 struct docker_ep *ep, struct refusal *r)
+{
+	const struct net *net = model_net(d->cfg.model, ep->network);
+	const char *sandbox = docker_str(req, "SandboxKey");
+	struct pod *pod;
+	struct attachment at = {
+		.addr = ep->addr,
+		.mac = ep->mac,
+		.asks_host = ep->asks_host,
+	};
+
+	if (!net)
+		return refuse(r, API_NOT_FOUND, "NetworkID",
+			      "see: netctl network ls",
+			      "network \"%s\" is not there any more",
+			      ep->network);
+	pod_name(ep, sandbox, ep->pod, sizeof(ep->pod));
+	pod = model_pod(d->cfg.model, ep->pod);
+	if (pod && pod_attachment(pod, ep->network))
+		return refuse(r, API_CONFLICT, "NetworkID",
+			      "connect it to one of them",
+			      "the container is on network \"%s\" already, by "
+			      "another network of Docker's",
+			      ep->network);
+	if (pod && pod->nets_len == CLIENT_NETS_MAX)
+		return refuse(r, API_EXHAUSTED, "NetworkID",
+			      "connect it to fewer networks",
+			      "a container can be on %d networks at most",
+			      CLIENT_NETS_MAX);
+	if (!pod) {
+		pod = pod_new(ep->pod);
+		str_copy(pod->owner, sizeof(pod->owner), "docker");
+	}
+	free(pod->netns_path);
+	pod->netns_path = sandbox_path(req, sandbox);
+	reconcile_new_id(at.id);
+	memcpy(at.network, ep->network, sizeof(at.network));
+	str_copy(at.config, sizeof(at.config), ep->net);
+	at.vni = net->vni;
+	at.aliases = json_incref(ep->aliases);
+	/* First in the journal: a crash must find it by its endpoint. */
+	set_state(d, ep, DOCKER_JOINED);
+	return reconcile_pod_offer(d->cfg.reconcile, pod, &at, r);
+}
+
+static json_t *vip_routes(const struct net *net)
+{
+	struct ip_addr gateway = net_gateway(net);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < net->vips_len; i++)
+		json_array_append_new(
+			list, json_pack("{s:o, s:i, s:o}", "Destination",
+					json_prefix(&net->vips[i]), "RouteType",
+					0, "NextHop", json_ip(&gateway)));
+	return list;
+}
+
+static void reply_join(struct docker *d, struct http_request *req,
+		       const struct docker_net *dn, const struct docker_ep *ep)
+{
+	const struct net *net = model_net(d->cfg.model, ep->network);
+	bool internal = dn->internal || net->internal;
+	bool ours = !internal && dn->gateway == DOCKER_GATEWAY_NETD;
+	bool dockers = !internal && dn->gateway == DOCKER_GATEWAY_DOCKER;
+	struct ip_addr gateway = net_gateway(net);
+	struct pod *pod;
+	struct attachment *at = docker_ep_attachment(d, ep, &pod);
+	json_t *reply = json_pack("{s:{s:s, s:s}, s:o, s:b}", "InterfaceName",
+				  "SrcName", at->ifname, "DstPrefix", "eth",
+				  "StaticRoutes", vip_routes(net),
+				  "DisableGatewayService", !ours && !dockers);
+
+	if (ours)
+		json_object_set_new(reply, "Gateway", json_ip(&gateway));
+	docker_reply(req, reply);
+}
+
+void docker_join(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
+	struct refusal r = { 0 };
+	struct docker_net *net = find_net(d, req, &r);
+	struct attachment *at;
+	struct pod *pod;
+
+	if (net && (!ep || !str_eq(ep->net, net->id)))
+		refuse(&r, API_NOT_FOUND, "EndpointID",
+		       "start the container again",
+		       "endpoint %.12s is not known here",
+		       docker_str(req, "EndpointID"));
+	if (r.code != API_OK) {
+		docker_refuse(req, &r);
+		return;
+	}
+	at = docker_ep_attachment(d, ep, &pod);
+	/* Asked again, the answer was lost; or taken out, and put back. */
+	if (at && at->hand != HAND_OFFERED) {
+		detach(d, ep);
+		at = NULL;
+	}
+	if (!at && offer(d, req, ep, &r)) {
+		set_state(d, ep, DOCKER_MADE);
+		docker_refuse(req, &r);
+		return;
+	}
+	reply_join(d, req, net, ep);
+}
+
+void docker_leave(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
+	struct attachment *at;
+	struct pod *pod;
+
+	if (ep) {
+		at = docker_ep_attachment(d, ep, &pod);
+		if (at)
+			reconcile_pod_left(d->cfg.reconcile, pod, at);
+		set_state(d, ep, DOCKER_LEFT);
+	}
+	docker_reply(req, json_object());
+}
+
+/* ---- published ports ---- */
+
+#define PORTS_ASKED_MAX 1024
+
+static int read_port(json_t *row, const char *network, struct pod_port *ret,
+		     struct refusal *r)
+{
+	const char *host = json_string_value(json_object_get(row, "HostIP"));
+	json_int_t proto = json_integer_value(json_object_get(row, "Proto"));
+	json_int_t port = json_integer_value(json_object_get(row, "HostPort"));
+	json_int_t target = json_integer_value(json_object_get(row, "Port"));
+
+	*ret = (struct pod_port){ .port = (uint16_t)port,
+				  .target = (uint16_t)target,
+				  .proto = (uint8_t)proto };
+	str_copy(ret->network, sizeof(ret->network), network);
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+		return refuse(r, API_UNSUPPORTED, "Options",
+			      "publish tcp or udp",
+			      "protocol %lld cannot be published",
+			      (long long)proto);
+	if (port < 0 || port > 65535 || target < 1 || target > 65535)
+		return refuse(r, API_INVALID, "Options",
+			      "ports are from 1 to 65535",
+			      "port %lld:%lld cannot be published",
+			      (long long)port, (long long)target);
+	if (host && *host && ip_parse(host, &ret->host))
+		return refuse(r, API_INVALID, "Options",
+			      "write -p 192.0.2.1:8080:80",
+			      "\"%.64s\" is not an address", host);
+	if (!ip_is_none(&ret->host) && !ip_is_v4(&ret->host))
+		return refuse(r, API_UNSUPPORTED, "Options",
+			      "publish on IPv4 addresses",
+			      "networks of netd have IPv4 subnets");
+	/* 0.0.0.0 is every address, as none is. */
+	if (ip_is_v4(&ret->host) && !ip_v4(&ret->host))
+		ret->host = (struct ip_addr){ 0 };
+	return 0;
+}
+
+static int read_ports(json_t *list, const char *network, struct pod_port *ports,
+		      size_t *len, struct refusal *r)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (list, i, row) {
+		if (*len == PORTS_ASKED_MAX)
+			return refuse(r, API_TOO_LARGE, "Options",
+				      "publish fewer",
+				      "more than %d published ports",
+				      PORTS_ASKED_MAX);
+		if (read_port(row, network, &ports[*len], r))
+			return -EINVAL;
+		(*len)++;
+	}
+	return 0;
+}
+
+void docker_program(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
+	struct docker_net *net = ep ? docker_net(d, ep->net) : NULL;
+	json_t *list = json_object_get(json_object_get(req->args, "Options"),
+				       PORT_MAP);
+	AUTO(str_freep) char *memory = NULL;
+	struct refusal r = { 0 };
+	struct pod_port *ports;
+	struct pod *pod = NULL;
+	size_t len = 0;
+
+	/* Whoever has the way out has the ports, too. */
+	if (!json_array_size(list) ||
+	    (net && net->gateway != DOCKER_GATEWAY_NETD)) {
+		docker_reply(req, json_object());
+		return;
+	}
+	if (!ep || !docker_ep_attachment(d, ep, &pod))
+		refuse(&r, API_NOT_FOUND, "EndpointID",
+		       "start the container again",
+		       "endpoint %.12s is in no container",
+		       docker_str(req, "EndpointID"));
+	ports = xzalloc(PORTS_ASKED_MAX * sizeof(*ports));
+	memory = (char *)ports;
+	if (r.code == API_OK)
+		read_ports(list, ep->network, ports, &len, &r);
+	if (r.code == API_OK) {
+		/* Asked again: what it has is what it asked for. */
+		reconcile_pod_unpublish(d->cfg.reconcile, pod, ep->network);
+		reconcile_pod_publish(d->cfg.reconcile, pod, ports, len, &r);
+	}
+	if (r.code != API_OK)
+		docker_refuse(req, &r);
+	else
+		docker_reply(req, json_object());
+}
+
+void docker_revoke(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
+	struct pod *pod;
+
+	if (ep && docker_ep_attachment(d, ep, &pod))
+		reconcile_pod_unpublish(d->cfg.reconcile, pod, ep->network);
+	docker_reply(req, json_object());
+}
