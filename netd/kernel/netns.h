@@ -37,3 +37,6 @@ int netns_find_by(bool (*is_it)(void *arg, int fd), void *arg);
 
 /* Runs fn inside and comes back whatever it returns; its value is returned. */
 int netns_run(int fd, int (*fn)(void *arg), void *arg);
+
+/* The namespace's SO_NETNS_COOKIE: no other has had or will have it. */
+int netns_cookie(int fd, uint64_t *ret);

@@ -24,6 +24,11 @@ static int read_cookie(void *arg)
 	return 0;
 }
 
+int netns_cookie(int fd, uint64_t *ret)
+{
+	return netns_run(fd, read_cookie, ret);
+}
+
 int netns_find_by(bool (*is_it)(void *arg, int fd), void *arg)
 {
 	DIR *proc = opendir("/proc");
@@ -55,7 +60,7 @@ static bool has_cookie(void *arg, int fd)
 	const uint64_t *cookie = arg;
 	uint64_t found;
 
-	return !netns_run(fd, read_cookie, &found) && found == *cookie;
+	return !netns_cookie(fd, &found) && found == *cookie;
 }
 
 int netns_find(uint64_t cookie)

@@ -68,6 +68,9 @@ struct reconcile {
 	bool audit_wanted;
 	int64_t audited_at;
 	bool is_ready;
+	void (*watch)(void *arg, enum mark_kind kind, const char *net,
+		      const char *name);
+	void *watch_arg;
 	void (*on_ready)(void *arg);
 	void *on_ready_arg;
 

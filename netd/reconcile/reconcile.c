@@ -94,6 +94,8 @@ void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
 	     const char *name)
 {
 	mark_add(&rc->marks[kind], net, name);
+	if (rc->watch)
+		rc->watch(rc->watch_arg, kind, net, name);
 	if (rc->is_ready)
 		work_soon(rc);
 }
@@ -484,6 +486,15 @@ void reconcile_free(struct reconcile *rc)
 bool reconcile_is_ready(const struct reconcile *rc)
 {
 	return rc->is_ready;
+}
+
+void reconcile_watch(struct reconcile *rc,
+		     void (*fn)(void *arg, enum mark_kind kind, const char *net,
+				const char *name),
+		     void *arg)
+{
+	rc->watch = fn;
+	rc->watch_arg = arg;
 }
 
 void reconcile_on_ready(struct reconcile *rc, void (*fn)(void *arg), void *arg)

@@ -65,6 +65,15 @@ bool reconcile_is_ready(const struct reconcile *rc);
 /* Calls fn(arg) at the first audit's end, then never again. */
 void reconcile_on_ready(struct reconcile *rc, void (*fn)(void *arg), void *arg);
 
+/*
+ * Calls fn whenever something is to be looked at again, before that happens;
+ * it must do no more than note it. fn NULL: nobody watches any more.
+ */
+void reconcile_watch(struct reconcile *rc,
+		     void (*fn)(void *arg, enum mark_kind kind, const char *net,
+				const char *name),
+		     void *arg);
+
 /* Look at everything again, soon. */
 void reconcile_audit(struct reconcile *rc);
 
