@@ -300,8 +300,8 @@ static int check_host(struct call *call)
 			continue;
 		for (size_t k = 0; k < ARRAY_LEN(vital); k++)
 			if (str_eq(name, vital[k]))
-				return refuse(&call->refusal, API_UNAVAILABLE,
-					      "pods", "see: netctl status",
+				return refuse(&call->refusal, API_INTERNAL,
+					      NULL, "see: netctl status",
 					      "%s: %.200s", name,
 					      json_string_value(json_object_get(
 						      check, "value")));
