@@ -60,7 +60,9 @@ static bool port_read(const struct dns_name *name, unsigned i,
 	if (len >= sizeof(text))
 		return true;
 	memcpy(text, label + 1, len - 1u);
-	if (strlen(text) == len - 1u && !str_to_u32(text, 1, UINT16_MAX, &port))
+	/* One spelling for each port: no zeros before it. */
+	if (text[0] != '0' && strlen(text) == len - 1u &&
+	    !str_to_u32(text, 1, UINT16_MAX, &port))
 		ret->port = (uint16_t)port;
 	return true;
 }
