@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <arpa/nameser.h>
+#include <ev.h>
+#include <sched.h>
+
+#include "msg.h"
+#include "netd/util.h"
+
+#define NETS_MAX 16
+#define SETTLE_MS 5000
+/* A name that only the world asks for, to see that all before it arrived. */
+#define SETTLE_NAME "settled"
+
+struct net {
+	char name[NAME_LEN];
+	uint32_t vni;
+	struct ip_addr gateway;
+};
+
+struct world {
+	struct ev_loop *loop;
+	struct dns *dns;
+	char dir[32];
+	const char *program;
+	char domain[256];
+	struct ip_addr upstreams[8];
+	size_t upstreams_len;
+	struct net nets[NETS_MAX];
+	size_t nets_len;
+	bool synced;
+	bool dirty;
+	uint32_t settled;
+};
+
+static int run(const char *command)
+{
+	return system(command) ? -EIO : 0;
+}
+
+int world_new(struct ev_loop *loop, const char *program, struct world **ret)
+{
+	struct world *w;
+	int err;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	err = run("ip link set lo up && ip route add local 0.0.0.0/0 dev lo");
+	if (err)
+		return err;
+	w = xzalloc(sizeof(*w));
+	w->loop = loop;
+	w->program = program;
+	str_copy(w->domain, sizeof(w->domain), "cluster.local");
+	str_copy(w->dir, sizeof(w->dir), "/tmp/netd-dns-XXXXXX");
+	if (!mkdtemp(w->dir))
+		w->dir[0] = '\0';
+	*ret = w;
+	return 0;
+}
+
+void world_free(struct world *w)
+{
+	if (!w)
+		return;
+	dns_close(w->dns);
+	dns_remove(w->dir);
+	rmdir(w->dir);
+	free(w);
+}
+
+struct dns *world_dns(struct world *w)
+{
+	return w->dns;
+}
+
+const struct ip_addr *world_gateway(const struct world *w)
+{
+	return w->nets_len ? &w->nets[0].gateway : NULL;
+}
+
+/* Started by the first thing it is told: its configuration comes before. */
+static int server_need(struct world *w)
+{
+	struct dns_config config = {
+		.run_dir = w->dir,
+		.program = w->program,
+		.domain = w->domain,
+		.upstreams = w->upstreams,
+		.upstreams_len = w->upstreams_len,
+		.user = "netd-dns",
+	};
+	/* Not the host's own resolvers, when a world has none. */
+	static const struct ip_addr nobody = { { 1 } };
+	int err;
+
+	if (w->dns)
+		return 0;
+	if (!config.upstreams_len) {
+		config.upstreams = &nobody;
+		config.upstreams_len = 1;
+	}
+	err = dns_open(w->loop, &config, &w->dns);
+	return err ? err : dns_audit_begin(w->dns);
+}
+
+static const struct net *net_find(const struct world *w, const char *name)
+{
+	for (size_t i = 0; i < w->nets_len; i++)
+		if (str_eq(w->nets[i].name, name))
+			return &w->nets[i];
+	return NULL;
+}
+
+/* An IPv6 address must be on a link before it can be bound. */
+static int address_need(const struct ip_addr *addr)
+{
+	AUTO(str_freep) char *command = NULL;
+	char text[IP_STRLEN];
+
+	if (ip_is_v4(addr))
+		return 0;
+	command = xasprintf("ip -6 addr replace %s dev lo nodad",
+			    ip_str(addr, text));
+	return run(command);
+}
+
+/* Verbs. */
+
+static int do_domain(struct world *w, char **words, size_t n)
+{
+	(void)n;
+	return str_copy(w->domain, sizeof(w->domain), words[1]) ? 0 : -EINVAL;
+}
+
+static int do_upstreams(struct world *w, char **words, size_t n)
+{
+	for (size_t i = 1; i < n && i <= ARRAY_LEN(w->upstreams); i++)
+		if (ip_parse(words[i], &w->upstreams[w->upstreams_len++]))
+			return -EINVAL;
+	return 0;
+}
+
+/* zone NET VNI GATEWAY SUBNET [vips PREFIX].. [internal] */
+static int do_zone(struct world *w, char **words, size_t n)
+{
+	struct want_zone want = { .vni = 0 };
+	struct net *net = &w->nets[w->nets_len];
+
+	if (n < 5 || w->nets_len == NETS_MAX ||
+	    str_to_u32(words[2], 1, 1 << 24, &want.vni) ||
+	    ip_parse(words[3], &want.gateway) ||
+	    prefix_parse(words[4], &want.subnet))
+		return -EINVAL;
+	str_copy(want.name, sizeof(want.name), words[1]);
+	for (size_t i = 5; i < n; i++) {
+		if (str_eq(words[i], "internal"))
+			want.internal = true;
+		else if (want.vips_len == NET_VIPS_MAX ||
+			 prefix_parse(words[i], &want.vips[want.vips_len++]))
+			return -EINVAL;
+	}
+	if (!net_find(w, words[1])) {
+		str_copy(net->name, sizeof(net->name), words[1]);
+		net->vni = want.vni;
+		net->gateway = want.gateway;
+		w->nets_len++;
+	}
+	return address_need(&want.gateway) ? -EIO : dns_zone_put(w->dns, &want);
+}
+
+/* pod ADDR NET|VNI.. */
+static int do_pod(struct world *w, char **words, size_t n)
+{
+	struct want_client want = { .host = str_eq(words[0], "host") };
+
+	if (ip_parse(words[1], &want.addr) || n - 2 > CLIENT_NETS_MAX)
+		return -EINVAL;
+	for (size_t i = 2; i < n; i++) {
+		const struct net *net = net_find(w, words[i]);
+
+		if (net)
+			want.vni[want.vni_len++] = net->vni;
+		else if (str_to_u32(words[i], 1, 1 << 24,
+				    &want.vni[want.vni_len++]))
+			return -EINVAL;
+	}
+	return address_need(&want.addr) ? -EIO : dns_client_put(w->dns, &want);
+}
+
+/* PORT/PROTO[/NAME],.. */
+static int ports_parse(char *text, struct want_name *want)
+{
+	static const struct {
+		const char *name;
+		uint8_t proto;
+	} protos[] = { { "tcp", 6 }, { "udp", 17 }, { "sctp", 132 } };
+	char *save, *port = strtok_r(text, ",", &save);
+
+	for (; port; port = strtok_r(NULL, ",", &save)) {
+		struct want_name_port *p = &want->ports[want->ports_len++];
+		char *proto = strchr(port, '/'), *name;
+		uint32_t number;
+
+		if (!proto || want->ports_len > NAME_PORTS_MAX)
+			return -EINVAL;
+		*proto++ = '\0';
+		name = strchr(proto, '/');
+		if (name)
+			*name++ = '\0';
+		if (name && !str_copy(p->name, sizeof(p->name), name))
+			return -EINVAL;
+		if (str_to_u32(port, 1, UINT16_MAX, &number))
+			return -EINVAL;
+		p->port = (uint16_t)number;
+		for (size_t i = 0; i < ARRAY_LEN(protos); i++)
+			if (str_eq(protos[i].name, proto))
+				p->proto = protos[i].proto;
+		if (!p->proto)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* ADDR, or ADDR+N: N addresses, this one first. */
+static int addrs_parse(char *text, struct want_name *want,
+		       struct ip_addr *addrs)
+{
+	char *plus = strchr(text, '+');
+	struct ip_addr first;
+	uint32_t count = 1;
+
+	if (plus)
+		*plus++ = '\0';
+	if (ip_parse(text, &first) ||
+	    (plus && str_to_u32(plus, 1, NAME_ADDRS_MAX, &count)) ||
+	    want->addrs_len + count > NAME_ADDRS_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < count; i++)
+		addrs[want->addrs_len++] = ip_add(&first, i);
+	return 0;
+}
+
+static const char *const kinds[NAME_KIND_MAX] = {
+	[NAME_SERVICE] = "service",
+	[NAME_TASKS] = "tasks",
+	[NAME_POD] = "name",
+};
+
+static enum name_kind kind_of(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (kinds[i] && str_eq(kinds[i], word))
+			return (enum name_kind)i;
+	return NAME_KIND_MAX;
+}
+
+/* service|tasks|name NAME NET [ADDR[+N]].. [ttl N] [ports ..] [alias NAME]
+ * [headless] [ptr] */
+static int do_name(struct world *w, char **words, size_t n)
+{
+	static struct ip_addr addrs[NAME_ADDRS_MAX];
+	struct want_name want = { .kind = kind_of(words[0]), .ttl = 5 };
+	const struct net *net = net_find(w, words[2]);
+	int err = 0;
+
+	if (!net || !str_copy(want.name, sizeof(want.name), words[1]))
+		return -EINVAL;
+	want.vni = net->vni;
+	for (size_t i = 3; i < n && !err; i++) {
+		if (str_eq(words[i], "ptr"))
+			want.ptr = true;
+		else if (str_eq(words[i], "headless"))
+			want.headless = true;
+		else if (str_eq(words[i], "alias") && i + 1 < n)
+			err = str_copy(want.target, sizeof(want.target),
+				       words[++i])
+				      ? 0
+				      : -EINVAL;
+		else if (str_eq(words[i], "ttl") && i + 1 < n)
+			err = str_to_u32(words[++i], 0, INT32_MAX, &want.ttl);
+		else if (str_eq(words[i], "ports") && i + 1 < n)
+			err = ports_parse(words[++i], &want);
+		else
+			err = addrs_parse(words[i], &want, addrs);
+	}
+	return err ? err : dns_name_put(w->dns, &want, addrs, NULL);
+}
+
+/* drop service|tasks|name NAME NET, drop pod ADDR, drop zone NET */
+static int do_drop(struct world *w, char **words, size_t n)
+{
+	const struct net *net = net_find(w, words[n - 1]);
+	enum name_kind kind = kind_of(words[1]);
+	struct ip_addr addr;
+
+	if (kind != NAME_KIND_MAX && n == 4 && net)
+		return dns_name_del(w->dns, net->vni, kind, words[2]);
+	if (str_eq(words[1], "zone") && net)
+		return dns_zone_del(w->dns, net->vni);
+	if (str_eq(words[1], "pod") && !ip_parse(words[2], &addr))
+		return dns_client_del(w->dns, &addr);
+	return -EINVAL;
+}
+
+static int do_synced(struct world *w, char **words, size_t n)
+{
+	(void)words;
+	(void)n;
+	return dns_audit_end(w->dns);
+}
+
+static const struct {
+	const char *verb;
+	size_t words;
+	/* The server is there before it is done. */
+	bool told;
+	int (*run)(struct world *w, char **words, size_t n);
+} verbs[] = {
+	{ "domain", 2, false, do_domain },
+	{ "upstreams", 2, false, do_upstreams },
+	{ "zone", 5, true, do_zone },
+	{ "pod", 2, true, do_pod },
+	{ "host", 2, true, do_pod },
+	{ "service", 3, true, do_name },
+	{ "tasks", 3, true, do_name },
+	{ "name", 3, true, do_name },
+	{ "drop", 3, true, do_drop },
+	{ "synced", 1, true, do_synced },
+};
+
+int world_line(struct world *w, char **words, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		int err = 0;
+
+		if (!str_eq(verbs[i].verb, words[0]))
+			continue;
+		if (n < verbs[i].words)
+			return -EINVAL;
+		if (verbs[i].told) {
+			err = server_need(w);
+			w->dirty = true;
+		}
+		return err ? err : verbs[i].run(w, words, n);
+	}
+	return -ENOENT;
+}
+
+int world_settle(struct world *w)
+{
+	static struct asked asked;
+	const struct ip_addr local = ip_from_v4(0x7f000001);
+	struct want_name want = { .kind = NAME_POD, .addrs_len = 1 };
+	struct ip_addr addr = ip_from_v4(++w->settled);
+	int64_t until = mono_ms() + SETTLE_MS;
+	uint8_t query[DNS_QUERY_MAX];
+	struct dns_name name;
+	struct ask ask = { .from = local, .query = query, .ms = 200 };
+	char text[NAME_LEN + sizeof(SETTLE_NAME) + 1];
+	int err;
+
+	if (!w->dirty || !w->nets_len)
+		return 0;
+	want.vni = w->nets[0].vni;
+	str_copy(want.name, sizeof(want.name), SETTLE_NAME);
+	err = dns_name_put(w->dns, &want, &addr, NULL);
+	snprintf(text, sizeof(text), "%s.%s", SETTLE_NAME, w->nets[0].name);
+	dns_name_parse(text, &name);
+	ask.len = dns_query_write(&name, ns_t_a, 1, query);
+	ask.to = w->nets[0].gateway;
+	if (!ip_is_v4(&ask.to))
+		ask.from = ask.to;
+	while (!err && mono_ms() < until) {
+		size_t at = ask.len - DNS_OPT_LEN + 12;
+
+		ask_run(w->loop, &ask, &asked, 1);
+		/* The answer's only record: its address is this one. */
+		if (asked.len >= at + 4 &&
+		    memcmp(asked.data + at, addr.b + 12, 4) == 0) {
+			w->dirty = false;
+			return 0;
+		}
+		ask_spin(w->loop, 1);
+	}
+	return err ? err : -ETIMEDOUT;
+}
