@@ -21,6 +21,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
+#include "discover.h"
 #include "docker.h"
 #include "event.h"
 #include "http.h"
@@ -53,6 +54,7 @@ struct netd {
 	struct store *store;
 	struct reconcile *reconcile;
 	struct ops *ops;
+	struct discover *discover;
 	struct http *http;
 	int http_fd;
 	struct docker *docker;
@@ -394,6 +396,14 @@ static int server_pid(void *arg)
 	return dns_pid(arg);
 }
 
+static json_t *docker_status(void *arg)
+{
+	const struct netd *d = arg;
+
+	return json_pack("{s:o, s:o*}", "labels", discover_json(d->discover),
+			 "driver", d->docker ? docker_json(d->docker) : NULL);
+}
+
 /* A copy of the socket that systemd calls so, -ENOENT when it gave none. */
 static int given_socket(const char *name)
 {
@@ -470,6 +480,8 @@ static int open_api(struct netd *d)
 		.reconcile = d->reconcile,
 		.drops = drops,
 		.drops_arg = d->bpf,
+		.docker = docker_status,
+		.docker_arg = d,
 		.dns_pid = server_pid,
 		.dns_arg = d->dns,
 	};
@@ -505,6 +517,24 @@ static void open_docker(struct netd *d)
 			 d->cfg.docker_socket);
 }
 
+/* Not fatal: an engine is somebody else's affair, and may come later. */
+static void open_discover(struct netd *d)
+{
+	struct discover_config discover = {
+		.loop = d->loop,
+		.model = d->model,
+		.reconcile = d->reconcile,
+		.ops = d->ops,
+		.host = d->cfg.docker_host,
+	};
+	int err = 0;
+
+	if (d->cfg.docker_labels)
+		err = discover_open(&discover, &d->discover);
+	if (err)
+		fail(err, "the Docker engine", d->cfg.docker_host);
+}
+
 static void ready(void *arg)
 {
 	struct netd *d = arg;
@@ -512,6 +542,7 @@ static void ready(void *arg)
 	/* Addresses that an engine holds are held before others ask. */
 	open_docker(d);
 	ops_make_defaults(d->ops);
+	open_discover(d);
 	sd_notify(0, "READY=1");
 	log_info("netd: ready node=%s socket=%s", d->cfg.node_name,
 		 d->cfg.socket);
@@ -575,6 +606,7 @@ static void close_rooms(struct netd *d)
 	http_close(d->docker_http);
 	docker_free(d->docker);
 	http_close(d->http);
+	discover_close(d->discover);
 	reconcile_free(d->reconcile);
 	store_close(d->store);
 	ops_free(d->ops);
@@ -589,6 +621,7 @@ static void close_rooms(struct netd *d)
 	d->reconcile = NULL;
 	d->store = NULL;
 	d->ops = NULL;
+	d->discover = NULL;
 	d->model = NULL;
 	d->dns = NULL;
 	d->overlay = NULL;

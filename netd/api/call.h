@@ -55,7 +55,7 @@ ops_fn op_pod_attach, op_pod_detach, op_pod_check, op_pod_gc, op_network_ready;
 ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_update, op_service_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
-ops_fn op_events;
+ops_fn op_events, op_docker_status;
 
 /* As ops_run(), for what is no operation of the API: an adapter's own. */
 void ops_call(struct ops *ops, const char *name, ops_fn *fn, json_t *args,

@@ -50,6 +50,7 @@ static ops_fn *const handlers[] = {
 	[API_STATUS] = op_status,
 	[API_DROPS] = op_drops,
 	[API_EVENTS] = op_events,
+	[API_DOCKER_STATUS] = op_docker_status,
 	[API_VERSION] = op_version,
 };
 _Static_assert(ARRAY_LEN(handlers) == API_OP_MAX, "a handler per operation");

@@ -28,6 +28,9 @@ struct ops_config {
 	/* {"reason","packets","meaning"} of every drop reason; the caller's. */
 	json_t *(*drops)(void *arg);
 	void *drops_arg;
+	/* What is known of the container engine; the caller's. */
+	json_t *(*docker)(void *arg);
+	void *docker_arg;
 	int (*dns_pid)(void *arg);
 	void *dns_arg;
 };

@@ -117,6 +117,14 @@ enum ops_next op_drops(struct call *call)
 	return OPS_REPLY;
 }
 
+enum ops_next op_docker_status(struct call *call)
+{
+	const struct ops_config *cfg = call_config(call);
+
+	call->reply = cfg->docker(cfg->docker_arg);
+	return OPS_REPLY;
+}
+
 enum ops_next op_version(struct call *call)
 {
 	call->reply = json_pack("{s:s}", "version", NETD_VERSION);

@@ -190,6 +190,8 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "no_follow", .type = API_BOOL,
 		  .help = "what is kept, then end" },
 	} },
+	[API_DOCKER_STATUS] = { "docker.status", "GET", "/v1/docker",
+		{ { 0 } } },
 	[API_DROPS] = { "drops", "GET", "/v1/drops", { { 0 } } },
 	[API_VERSION] = { "version", "GET", "/v1/version", { { 0 } } },
 };

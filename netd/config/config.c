@@ -500,7 +500,7 @@ void config_free(struct config *cfg)
 		&cfg->dns_listen, &cfg->state_dir,     &cfg->run_dir,
 		&cfg->ns_dir,	  &cfg->resolv_dir,    &cfg->cni_dir,
 		&cfg->dns_dir,	  &cfg->pin_dir,       &cfg->db_file,
-		&cfg->pid_file,	  &cfg->docker_socket,
+		&cfg->pid_file,	  &cfg->docker_socket, &cfg->docker_host,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)

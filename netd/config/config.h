@@ -94,6 +94,9 @@ struct config {
 	char *docker_socket;
 	/* How long an address waits for its container. */
 	uint32_t docker_grace_s;
+	/* Names, labels and health come from the engine at docker_host. */
+	bool docker_labels;
+	char *docker_host;
 
 	enum log_level log_level;
 

@@ -36,6 +36,12 @@ static const char *check_path(const char *text)
 	return *text == '/' ? NULL : "is not an absolute path";
 }
 
+static const char *check_unix(const char *text)
+{
+	return str_after(text, "unix:///") ? NULL
+					   : "is not of the form unix:///PATH";
+}
+
 static const char *check_prefix(const char *text)
 {
 	size_t len = strlen(text);
@@ -181,6 +187,10 @@ const struct config_key config_keys[] = {
 	  .check = check_path },
 	{ "adapters.docker.grace", KEY_SECONDS, AT(docker_grace_s),
 	  .preset = "1m", .min = 1, .max = 3600 },
+	{ "adapters.docker.labels", KEY_BOOL, AT(docker_labels),
+	  .preset = "false" },
+	{ "adapters.docker.host", KEY_STR, AT(docker_host),
+	  .preset = "unix:///run/docker.sock", .check = check_unix },
 	{ "log.level", KEY_LEVEL, AT(log_level), .preset = "info" },
 };
 /* clang-format on */

@@ -546,7 +546,7 @@ static void test_shipped_file(void **state)
 		memmove(at, at + 1, strlen(at));
 		keys++;
 	}
-	assert_int_equal(keys, 37);
+	assert_int_equal(keys, 39);
 	put(all);
 	if (load("", ""))
 		fail_msg("%s", t.text);
