@@ -90,6 +90,7 @@ static int server_need(struct world *w)
 		.upstreams = w->upstreams,
 		.upstreams_len = w->upstreams_len,
 		.user = "netd-dns",
+		.settings = DNS_SETTINGS_DEFAULT,
 	};
 	/* Not the host's own resolvers, when a world has none. */
 	static const struct ip_addr nobody = { { 1 } };
