@@ -105,6 +105,9 @@ static __always_inline int balance_local(struct __sk_buff *skb, struct pkt *p,
 	if (client && client->cookie && client->cookie == ep->cookie)
 		return balance_hairpin(skb, p, work, ep, client->vni);
 	err = balance_dnat(skb, p, work, ABI_FLOW_MESH, entry);
+	/* The client was not told of the tunnel between. */
+	if (!err && entry->w[3] != config.vtep.w[3])
+		err = size_clamp(skb, p, entry);
 	return err ? err : deliver_pod(skb, ep);
 }
 
@@ -117,6 +120,18 @@ static __always_inline int balance_local(struct __sk_buff *skb, struct pkt *p,
 
 /* From balance_error(): the backend of choice is on another node. */
 #define ERROR_ELSEWHERE 1
+
+static __always_inline struct abi_frontend *
+error_frontend(const struct pkt *p, const struct pkt *q, __u32 flags)
+{
+	struct abi_frontend *fe = NULL;
+
+	if (flags & ERROR_TO_VIP)
+		return frontend_find(&p->dst, q->dport, q->proto);
+	if (!(flags & ERROR_LOCAL))
+		fe = frontend_find_node(&p->dst, q->dport, q->proto);
+	return fe ? fe : frontend_find(NULL, q->dport, q->proto);
+}
 
 /* An error about what a backend sent is for that backend. */
 static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
@@ -135,8 +150,7 @@ static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_NO_FRONTEND;
 	if ((flags & ERROR_OWN) && !addr_eq(&q->src, &p->src))
 		return -ABI_DROP_SPOOF_IP;
-	fe = frontend_find(flags & ERROR_TO_VIP ? &p->dst : NULL, q->dport,
-			   q->proto);
+	fe = error_frontend(p, q, flags);
 	if (!fe || !q->dport)
 		return -ABI_DROP_NO_FRONTEND;
 	flow_key_forward(&key, q);
@@ -205,6 +219,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 {
 	struct work *work = work_get();
 	struct abi_addr self;
+	int rc;
 
 	if (!work)
 		return -ABI_DROP_KERNEL;
@@ -219,6 +234,9 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 	}
 	if (addr_is_none(&work->choice.vtep))
 		return -ABI_DROP_NO_BACKEND;
+	rc = size_fits(skb, p, &work->choice.vtep, 0);
+	if (rc)
+		return rc;
 	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
 }
 
@@ -258,7 +276,7 @@ static __always_inline int deliver_client(struct __sk_buff *skb,
 	struct abi_route *route = route_find(0, &p->dst);
 
 	if (route && route->kind == ABI_ROUTE_SUBNET)
-		return deliver_net(skb, route->vni, &p->dst);
+		return deliver_net(skb, p, route->vni, &p->dst);
 	if (route && route->kind == ABI_ROUTE_NODE && route->self)
 		return from_pod ? deliver_host(skb) : deliver_stack(skb);
 	if (route && route->kind != ABI_ROUTE_NODE)

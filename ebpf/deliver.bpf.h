@@ -9,6 +9,7 @@
 
 #include "maps.bpf.h"
 #include "rewrite.bpf.h"
+#include "size.bpf.h"
 #include "tunnel.bpf.h"
 
 /* From tc ingress straight into the pod, past its backlog. */
@@ -98,16 +99,19 @@ static __noinline int deliver_out(struct __sk_buff *skb, __be32 src, __be32 dst,
 }
 
 /* To an address of this network, wherever it is. */
-static __always_inline int deliver_net(struct __sk_buff *skb, __u32 vni,
+static __always_inline int deliver_net(struct __sk_buff *skb,
+				       const struct pkt *p, __u32 vni,
 				       const struct abi_addr *dst)
 {
 	struct abi_endpoint *ep = endpoint_find(vni, dst);
 	struct abi_route *route;
+	int rc;
 
 	if (ep)
 		return deliver_pod(skb, ep);
 	route = route_find(vni, dst);
 	if (!route)
 		return -ABI_DROP_NO_ROUTE;
-	return deliver_tunnel(skb, &route->vtep, vni);
+	rc = size_fits(skb, p, &route->vtep, 0);
+	return rc ? rc : deliver_tunnel(skb, &route->vtep, vni);
 }

@@ -54,6 +54,8 @@ struct ebpf {
 	struct pod *pods;
 	struct uplink *uplinks;
 	uint64_t host_cookie;
+	/* What this node's tunnel takes, 0: unknown. */
+	uint32_t mtu;
 	struct ip_addr resolvers[EBPF_RESOLVERS_MAX];
 	size_t resolvers_len;
 

@@ -47,7 +47,7 @@ struct {
 	__type(value, struct abi_net);
 } nets SEC(".maps");
 
-/* The other nodes' tunnel ends. */
+/* The other nodes' tunnel ends: what fits through, see size.bpf.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, ABI_VTEPS_MAX);

@@ -125,13 +125,38 @@ static bool vtep_is_shared(const struct ebpf *bpf, const struct node *node,
 	return false;
 }
 
+/* A packet has to pass both ends. */
+static uint32_t vtep_mtu(const struct ebpf *bpf, const struct want_node *want)
+{
+	if (!want->mtu || !bpf->mtu)
+		return want->mtu ? want->mtu : bpf->mtu;
+	return MIN(want->mtu, bpf->mtu);
+}
+
 static int vtep_put(struct ebpf *bpf, const struct want_node *want)
 {
 	struct abi_addr vtep = abi_addr(&want->vtep);
-	uint32_t one = 1;
+	uint32_t mtu = vtep_mtu(bpf, want);
 
 	/* What claims to come from here by the tunnel does not. */
-	return want->self ? 0 : ebpf_table_put(bpf, TABLE_VTEPS, &vtep, &one);
+	return want->self ? 0 : ebpf_table_put(bpf, TABLE_VTEPS, &vtep, &mtu);
+}
+
+/* This node's own tunnel is narrower or wider now. */
+static int vteps_resize(struct ebpf *bpf, uint32_t mtu)
+{
+	struct node *node, *next;
+	int err = 0;
+
+	if (bpf->mtu == mtu)
+		return 0;
+	bpf->mtu = mtu;
+	HASH_ITER (hh, bpf->nodes, node, next) {
+		int rc = vtep_put(bpf, &node->want);
+
+		err = err ? err : rc;
+	}
+	return err;
 }
 
 static int vtep_del(struct ebpf *bpf, const struct node *node,
@@ -187,7 +212,8 @@ int ebpf_node_put(struct ebpf *bpf, const struct want_node *want)
 	node->want.addrs_len = MIN(want->addrs_len, NODE_ADDRS_MAX);
 	node->epoch = bpf->epoch;
 
-	err = vtep_put(bpf, &node->want);
+	err = want->self ? vteps_resize(bpf, want->mtu)
+			 : vtep_put(bpf, &node->want);
 	for (uint32_t i = 0; !err && i < node->want.addrs_len; i++)
 		err = claim_put(bpf, node, &node->want.addrs[i]);
 	if (!err)

@@ -167,7 +167,9 @@ static __always_inline int host_to_net(struct __sk_buff *skb,
 	route = route_find(vni, &p->dst);
 	if (!route)
 		return -ABI_DROP_NO_ROUTE;
-	err = tunnel_key_put(skb, route->vtep.w[3], vni);
+	err = size_fits(skb, p, &route->vtep, 1);
+	if (!err)
+		err = tunnel_key_put(skb, route->vtep.w[3], vni);
 	return err ? err : TC_ACT_OK;
 }
 
@@ -196,7 +198,9 @@ static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 	/* Outside backends: sockets are translated before, nothing is here. */
 	if (!work->choice.vni)
 		return -ABI_DROP_NO_BACKEND;
-	err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
+	err = size_fits(skb, p, &work->choice.vtep, 1);
+	if (!err)
+		err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
 	return err ? err : host_to_net(skb, p, work->choice.vni);
 }
 

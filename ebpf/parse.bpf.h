@@ -36,10 +36,12 @@ struct icmp_hdr {
 #define ICMP_TYPE_TIME_EXCEEDED 11
 #define ICMP_TYPE_PARAMETER 12
 #define ICMP_CODE_PORT 3
+#define ICMP_CODE_TOO_BIG 4
 
 /* More fragments, or an offset. */
 #define IP_FRAGMENT_BITS 0x3fff
 #define IP_OFFSET_BITS 0x1fff
+#define IP_DONT_FRAGMENT 0x4000
 
 /* Byte 13 of a TCP header. */
 #define TCP_FLAG_FIN 0x01
@@ -62,7 +64,7 @@ struct pkt {
 	__u8 fragment;
 	/* TCP: flags; ICMP: type. */
 	__u8 detail;
-	__u8 pad;
+	__u8 dont_fragment;
 	__u16 l4;
 	__u16 len;
 };
@@ -189,6 +191,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 	p->l4 = L3_OFF + ip.ihl * 4;
 	frag = bpf_ntohs(ip.frag_off);
 	p->fragment = (frag & IP_FRAGMENT_BITS) != 0;
+	p->dont_fragment = (frag & IP_DONT_FRAGMENT) != 0;
 	if (frag & IP_OFFSET_BITS)
 		return 0;
 	return parse_l4(skb, p);

@@ -124,7 +124,7 @@ static __always_inline int pod_error_to_vip(struct __sk_buff *skb,
 		return err;
 	if (!work->choice.vni)
 		return pod_to_outside(skb, client->vni, 0);
-	return deliver_net(skb, work->choice.vni, &work->choice.addr);
+	return deliver_net(skb, p, work->choice.vni, &work->choice.addr);
 }
 
 static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
@@ -164,11 +164,13 @@ static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 	ep = endpoint_find(choice->vni, &choice->addr);
 	if (ep && client->cookie && ep->cookie == client->cookie)
 		return balance_hairpin(skb, p, work, ep, client->vni);
-	err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
+	err = ep ? 0 : size_fits(skb, p, &choice->vtep, 0);
+	if (!err)
+		err = balance_dnat(skb, p, work, ABI_FLOW_VIP, NULL);
 	if (err)
 		return err;
 	return ep ? deliver_pod(skb, ep)
-		  : deliver_net(skb, choice->vni, &choice->addr);
+		  : deliver_net(skb, p, choice->vni, &choice->addr);
 }
 
 /* A node's address: a published port, or the node itself. */
@@ -179,6 +181,7 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 	struct abi_frontend *fe = NULL;
 	int echo_reply = p->proto == IPPROTO_ICMP && !p->fragment &&
 			 p->detail == ICMP_TYPE_ECHO_REPLY;
+	int err;
 
 	if (!answers && pkt_has_ports(p) && p->dport) {
 		if (route->self)
@@ -191,14 +194,14 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 	if (fe)
 		return balance_published(skb, p, fe, client);
 	if (!answers && pkt_is_error(p)) {
-		int err = balance_published_error(skb, p, ERROR_OWN);
-
+		err = balance_published_error(skb, p, ERROR_OWN);
 		if (err != -ABI_DROP_NO_FRONTEND)
 			return err;
 	}
 	if (route->self)
 		return deliver_host(skb);
-	return deliver_tunnel(skb, &route->vtep, client->vni);
+	err = size_fits(skb, p, &route->vtep, 0);
+	return err ? err : deliver_tunnel(skb, &route->vtep, client->vni);
 }
 
 /* On to a destination, as what it is to every network. */
@@ -218,7 +221,7 @@ static __always_inline int pod_route(struct __sk_buff *skb, struct pkt *p,
 		return pod_to_vip(skb, p, client);
 	if (!answers)
 		flow_forget_answer(p);
-	return deliver_net(skb, client->vni, &p->dst);
+	return deliver_net(skb, p, client->vni, &p->dst);
 }
 
 /* From pod_answer: the packet goes on as any other. */
@@ -230,13 +233,16 @@ static __always_inline int pod_answer_deliver(struct __sk_buff *skb,
 					      __u32 vni,
 					      const struct abi_addr *other)
 {
+	int err;
+
 	if (kind == ABI_FLOW_VIP)
 		return POD_GOES_ON;
 	if (kind == ABI_FLOW_HAIRPIN)
-		return deliver_net(skb, vni, other);
+		return deliver_net(skb, p, vni, other);
 	if (other->w[3] == config.vtep.w[3])
 		return deliver_client(skb, p, 1);
-	return deliver_tunnel(skb, other, ABI_VNI_REPLY);
+	err = size_clamp(skb, p, other);
+	return err ? err : deliver_tunnel(skb, other, ABI_VNI_REPLY);
 }
 
 /* An answer of a balanced connection gets the address its client knows. */
@@ -246,10 +252,15 @@ static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 	struct abi_addr other = flow->vtep;
 	__u32 vni = flow->vni;
 	__u8 kind = flow->kind;
-	int err;
+	int err = 0;
 
 	if (kind == ABI_FLOW_PASS)
 		return POD_GOES_ON;
+	/* Of the mesh's nodes of entry, this one is no VTEP: all fits. */
+	if (kind == ABI_FLOW_MESH)
+		err = size_fits(skb, p, &other, 0);
+	if (err)
+		return err;
 	err = rewrite_src(skb, p, &flow->addr, flow->port);
 	if (!err && kind == ABI_FLOW_HAIRPIN)
 		err = rewrite_dst(skb, p, &other, p->dport);
@@ -309,7 +320,7 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 		return pod_route(skb, &p, route, client, answers);
 	if (!answers)
 		flow_forget_answer(&p);
-	return deliver_net(skb, pod->vni, &p.dst);
+	return deliver_net(skb, &p, pod->vni, &p.dst);
 }
 
 static __always_inline int pod_packet(struct __sk_buff *skb)

@@ -172,36 +172,54 @@ static __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
 	return reply_send(skb, from_host);
 }
 
-/* The offending packet's IP header and 8 bytes are quoted: RFC 792. */
+/*
+ * The offending packet's IP header and 8 bytes are quoted (RFC 792), or all
+ * of a TCP header: the kernel cuts none whose checksum it has yet to fill in.
+ */
 struct reply_icmp {
 	struct iphdr ip;
 	struct icmp_hdr icmp;
-	__u8 quote[28];
+	__u8 quote[40];
 };
 
-static __noinline int reply_unreachable(struct __sk_buff *skb,
-					const struct pkt *p, int from_host)
+static __noinline int reply_icmp(struct __sk_buff *skb, const struct pkt *p,
+				 __u8 code, __u16 mtu, int from_host)
 {
 	const __u32 grown = sizeof(struct iphdr) + sizeof(struct icmp_hdr);
 	struct reply_icmp h = {};
+	__u32 quote = 28;
+	__s64 sum;
 
 	if (!p || p->l4 != L3_OFF + sizeof(struct iphdr))
 		return -ABI_DROP_NO_BACKEND;
-	if (bpf_skb_load_bytes(skb, L3_OFF, h.quote, sizeof(h.quote)))
+	if (p->proto == IPPROTO_TCP)
+		quote = sizeof(h.quote);
+	if (bpf_skb_load_bytes(skb, L3_OFF, h.quote, quote))
 		return -ABI_DROP_RUNT;
 
-	reply_ip_header(&h.ip, p, IPPROTO_ICMP, sizeof(h));
+	reply_ip_header(&h.ip, p, IPPROTO_ICMP, grown + quote);
 	h.icmp.type = ICMP_TYPE_UNREACHABLE;
-	h.icmp.code = ICMP_CODE_PORT;
-	h.icmp.check = csum_fold(bpf_csum_diff(
-		0, 0, (void *)&h.icmp, sizeof(h.icmp) + sizeof(h.quote), 0));
+	h.icmp.code = code;
+	h.icmp.seq = bpf_htons(mtu);
+	/* What is not quoted is 0, and adds nothing. */
+	sum = bpf_csum_diff(0, 0, (void *)&h.icmp,
+			    sizeof(h.icmp) + sizeof(h.quote), 0);
+	h.icmp.check = csum_fold(sum);
 
 	if (reply_swap_macs(skb) ||
-	    bpf_skb_change_tail(skb, L3_OFF + sizeof(h.quote), 0) ||
+	    bpf_skb_change_tail(skb, L3_OFF + quote, 0) ||
 	    bpf_skb_adjust_room(skb, grown, BPF_ADJ_ROOM_MAC, 0) ||
 	    bpf_skb_store_bytes(skb, L3_OFF, &h, grown, 0))
 		return -ABI_DROP_KERNEL;
 	return reply_send(skb, from_host);
+}
+
+/* RFC 1191: the next hop's MTU is in the message. */
+static __always_inline int reply_too_big(struct __sk_buff *skb,
+					 const struct pkt *p, __u32 mtu,
+					 int from_host)
+{
+	return reply_icmp(skb, p, ICMP_CODE_TOO_BIG, mtu, from_host);
 }
 
 /* As a host does where nothing listens. */
@@ -210,5 +228,5 @@ static __always_inline int reply_refuse(struct __sk_buff *skb,
 {
 	if (p->proto == IPPROTO_TCP)
 		return reply_rst(skb, p, from_host);
-	return reply_unreachable(skb, p, from_host);
+	return reply_icmp(skb, p, ICMP_CODE_PORT, 0, from_host);
 }

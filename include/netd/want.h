@@ -48,6 +48,8 @@ struct want_node {
 	struct ip_addr vtep;
 	struct ip_addr addrs[NODE_ADDRS_MAX];
 	uint32_t addrs_len;
+	/* What its tunnel takes, 0: unknown. */
+	uint32_t mtu;
 	/* This very node: its addresses are the host's own. */
 	bool self;
 };

@@ -167,6 +167,8 @@ struct node {
 	struct ip_prefix *routes;
 	size_t routes_len;
 	char version[32];
+	/* What its tunnel takes; 0: of a version that does not say. */
+	uint32_t mtu;
 	uint64_t incarnation;
 	/* 0 while its lease is lost. */
 	int64_t alive_rev;

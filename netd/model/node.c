@@ -49,6 +49,7 @@ struct node *node_from_json(const char *name, json_t *doc)
 			goto bad;
 	}
 	json_get_str(doc, "version", node->version, sizeof(node->version));
+	json_get_u32(doc, "mtu", &node->mtu);
 	return node;
 bad:
 	node_free(node);
@@ -63,10 +64,11 @@ json_t *node_to_json(const struct node *node)
 		json_array_append_new(addrs, json_ip(&node->addrs[i]));
 	for (size_t i = 0; i < node->routes_len && i < ROUTES_MAX; i++)
 		json_array_append_new(routes, json_prefix(&node->routes[i]));
-	return json_pack("{s:i, s:o, s:o, s:o, s:I, s:s}", "schema", 1, "vtep",
-			 json_ip(&node->vtep), "addresses", addrs, "routes",
-			 routes, "incarnation", (json_int_t)node->incarnation,
-			 "version", node->version);
+	return json_pack("{s:i, s:o, s:o, s:o, s:I, s:s, s:I}", "schema", 1,
+			 "vtep", json_ip(&node->vtep), "addresses", addrs,
+			 "routes", routes, "incarnation",
+			 (json_int_t)node->incarnation, "version",
+			 node->version, "mtu", (json_int_t)node->mtu);
 }
 
 struct want_node node_want(const struct node *node, bool self)
@@ -74,6 +76,7 @@ struct want_node node_want(const struct node *node, bool self)
 	struct want_node want = {
 		.vtep = node->vtep,
 		.addrs_len = node->addrs_len,
+		.mtu = node->mtu,
 		.self = self,
 	};
 

@@ -110,6 +110,14 @@ int overlay_pod_moved(struct overlay *ov, const char *id, const char *netns,
 int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
 		      const struct overlay_link *link);
 
+/*
+ * The MTU that is wanted, at both ends of an endpoint's link; `netns` is its
+ * pod's. Only where overlay_pod_is_sized() says no.
+ */
+bool overlay_pod_is_sized(struct overlay *ov, const struct want_pod *want);
+int overlay_pod_resize(struct overlay *ov, const struct want_pod *want,
+		       const struct overlay_link *link, int netns);
+
 /* Stops traffic first, then removes the link. Gone already is 0. */
 int overlay_pod_del(struct overlay *ov, const char *id);
 

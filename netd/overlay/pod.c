@@ -302,15 +302,35 @@ int overlay_pod_offer(struct overlay *ov, const struct want_pod *want,
 	return 0;
 }
 
-static int pod_repair_link(struct overlay *ov, const struct want_pod *want,
-			   const struct nl_link *seen)
+bool overlay_pod_is_sized(struct overlay *ov, const struct want_pod *want)
 {
-	uint32_t mtu = pod_mtu(ov, want);
-	int err = 0;
+	char name[LINK_NAME_LEN];
+	struct nl_link seen;
 
-	if (seen->mtu != mtu)
-		err = nl_link_set_mtu(ov->nl, seen->ifindex, mtu);
-	return err ? ov_fail(ov, err, "cannot set the MTU of %s", seen->name)
+	return pod_link_name(ov, want->id, name) ||
+	       nl_link_get(ov->nl, name, &seen) ||
+	       seen.mtu == pod_mtu(ov, want);
+}
+
+/* Inside first: an end drops what is longer than its own MTU. */
+int overlay_pod_resize(struct overlay *ov, const struct want_pod *want,
+		       const struct overlay_link *link, int netns)
+{
+	AUTO(nl_freep) struct nl *in = NULL;
+	uint32_t mtu = pod_mtu(ov, want);
+	struct nl_link eth;
+	int err;
+
+	err = netns < 0 ? netns : nl_open_netns(netns, &in);
+	if (!err)
+		err = nl_link_get(in, link->ifname, &eth);
+	if (!err)
+		err = nl_link_set_mtu(in, eth.ifindex, mtu);
+	if (err)
+		return ov_say(ov, err, "cannot set the MTU of %s in the pod",
+			      link->ifname);
+	err = nl_link_set_mtu(ov->nl, link->ifindex, mtu);
+	return err ? ov_fail(ov, err, "cannot set the MTU of the pod's link")
 		   : 0;
 }
 
@@ -335,9 +355,7 @@ int overlay_pod_adopt(struct overlay *ov, const struct want_pod *want,
 
 	/* Wanted from here on: a failure below must not have it swept away. */
 	pod_track(ov, want->id, name, seen.ifindex);
-	err = pod_repair_link(ov, want, &seen);
-	if (!err)
-		err = pod_attach_program(ov, want->id, seen.ifindex);
+	err = pod_attach_program(ov, want->id, seen.ifindex);
 	if (!err && !seen.is_up) {
 		err = nl_link_up(ov->nl, seen.ifindex);
 		if (err)

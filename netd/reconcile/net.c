@@ -87,6 +87,11 @@ static bool addrs_eq(const struct node *a, const struct node *b)
 	       !memcmp(a->addrs, b->addrs, a->addrs_len * sizeof(a->addrs[0]));
 }
 
+static bool mtu_differs(const struct node *a, const struct node *b)
+{
+	return a && a->mtu != b->mtu;
+}
+
 /* This node, as the kernel shows it now. */
 void rc_self(struct reconcile *rc)
 {
@@ -95,6 +100,7 @@ void rc_self(struct reconcile *rc)
 	int err;
 
 	self->vtep = rc->cfg.vtep;
+	self->mtu = reconcile_mtu(rc);
 	self->incarnation = rc->m->incarnation;
 	str_copy(self->version, sizeof(self->version), NETD_VERSION);
 	self->addrs_len =
@@ -102,6 +108,9 @@ void rc_self(struct reconcile *rc)
 	self->routes_len = overlay_routes(rc->cfg.overlay, &self->routes);
 	if (!addrs_eq(model_node(rc->m, rc->m->self), self))
 		mark_others(rc);
+	/* Pods' links follow. */
+	if (rc->is_ready && mtu_differs(model_node(rc->m, rc->m->self), self))
+		rc->audit_wanted = true;
 	model_self_put(rc->m, self);
 
 	want = node_want(model_node(rc->m, rc->m->self), true);

@@ -507,6 +507,22 @@ int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found)
 	return rc_pod_journal(rc, pod);
 }
 
+/* The tunnel takes more or less than before, and so do its pods' links. */
+static void resize(struct reconcile *rc, const struct pod *pod,
+		   const struct want_pod *want, const struct overlay_link *link)
+{
+	AUTO(fd_closep) int ns = find_netns(rc, pod);
+	int err = overlay_pod_resize(rc->cfg.overlay, want, link, ns);
+
+	if (err)
+		rc_complain(rc, err, "resize the link of", pod->name,
+			    overlay_error(rc->cfg.overlay));
+	else
+		log_info("reconcile: link takes the tunnel's MTU pod=%s "
+			 "mtu=%u",
+			 pod->name, want->mtu);
+}
+
 void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 {
 	struct want_pod want = rc_pod_want(rc, pod, at);
@@ -524,6 +540,8 @@ void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	/* Anything but "gone" is tried again by the next audit. */
 	if (err == -ENODEV || !attachment_is_in(at))
 		return;
+	if (!err && !overlay_pod_is_sized(rc->cfg.overlay, &want))
+		resize(rc, pod, &want, &link);
 	if (rc_ports_put(rc, pod, at))
 		rc_complain(rc, -EIO, "publish the ports of", pod->name,
 			    ebpf_error(rc->cfg.bpf));

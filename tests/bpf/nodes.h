@@ -14,6 +14,8 @@
 #include "live.h"
 
 static struct world one, two;
+/* What their tunnels take. */
+static uint32_t one_mtu = 1450, two_mtu = 1450;
 
 #define SERVER sock("b", SOCK_STREAM, "10.1.1.10", 8080)
 
@@ -60,8 +62,8 @@ static inline void node_tables(struct world *n)
 		  false);
 	world_net(n, RED, "red", "10.2.0.0/16", "10.2.0.1", "10.80.4.0/22",
 		  false);
-	world_node(n, "one", "192.0.2.1", "192.0.2.1", is_one);
-	world_node(n, "two", "192.0.2.2", "192.0.2.2", !is_one);
+	world_node(n, "one", "192.0.2.1", "192.0.2.1", one_mtu, is_one);
+	world_node(n, "two", "192.0.2.2", "192.0.2.2", two_mtu, !is_one);
 	world_frontend(n, BLUE, "10.80.0.8", 80, TCP,
 		       backend(BLUE, "10.1.1.10", 8080, b_vtep));
 	world_frontend(n, BLUE, NULL, 8001, TCP,

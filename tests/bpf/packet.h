@@ -22,7 +22,7 @@
 #define PSH 0x08
 #define ACK 0x10
 
-#define FRAME_MAX 512
+#define FRAME_MAX 2048
 
 struct spec {
 	/* NULL: the table's defaults. */
@@ -39,12 +39,19 @@ struct spec {
 	uint16_t flags;
 	uint32_t seq;
 	uint32_t ack;
-	/* More fragments (0x2000) and offset. */
+	/* TCP: 8 bytes of options, with an MSS after so many of padding. */
+	uint16_t mss;
+	uint8_t mss_at;
+	/* Do not (0x4000), more fragments (0x2000) and offset. */
 	uint16_t frag;
 	uint8_t ttl;
 	/* Bytes of payload; quoted: those of this frame's IP packet. */
 	uint16_t payload;
 	const struct spec *quote;
+	/* Bytes quoted, 0: 28. */
+	uint16_t quote_len;
+	/* ICMP "too big": the MTU it says. */
+	uint16_t mtu;
 	/* UDP: no checksum. */
 	bool no_check;
 	/* In VXLAN with this VNI, from one VTEP to the other; 0: it is not. */
@@ -115,7 +122,7 @@ static inline size_t packet_build(const struct spec *s, uint8_t *frame);
 /* The L4 header and payload at p; returns their length. */
 static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 {
-	size_t head = s->proto == TCP	 ? 20
+	size_t head = s->proto == TCP	 ? 20u + (s->mss ? 8 : 0)
 		      : s->proto == UDP	 ? 8
 		      : s->proto == ICMP ? 8
 					 : 0;
@@ -130,9 +137,14 @@ static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 	if (s->proto == TCP) {
 		put32(p + 4, s->seq);
 		put32(p + 8, s->ack);
-		p[12] = 5 << 4;
+		p[12] = (uint8_t)(head / 4 << 4);
 		p[13] = (uint8_t)s->flags;
 		put16(p + 14, s->flags & RST ? 0 : 512);
+		if (s->mss) {
+			memset(p + 20, 1, 8);
+			put16(p + 20 + s->mss_at, 0x0204);
+			put16(p + 22 + s->mss_at, s->mss);
+		}
 	} else if (s->proto == UDP) {
 		put16(p + 4, (uint16_t)len);
 	} else if (s->proto == ICMP) {
@@ -140,9 +152,12 @@ static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 		if (s->quote) {
 			uint8_t quoted[FRAME_MAX];
 
+			size_t n = s->quote_len ? s->quote_len : 28;
+
 			packet_build(s->quote, quoted);
-			memcpy(p + head, quoted + 14, 28);
-			len = head + 28;
+			memcpy(p + head, quoted + 14, n);
+			put16(p + 6, s->mtu);
+			len = head + n;
 		} else {
 			put16(p + 4, s->sport);
 		}

@@ -141,7 +141,7 @@ static void put_little(struct world *world_)
 	(void)world_;
 	world_net(w, BLUE, "blue", "10.1.0.0/16", "10.1.0.1", "10.80.0.0/22",
 		  false);
-	world_node(w, "this", "192.0.2.1", "198.51.100.1", true);
+	world_node(w, "this", "192.0.2.1", "198.51.100.1", 1450, true);
 	world_pod(w, "a", BLUE, "10.1.0.10", MAC_A, COOKIE_A);
 	world_frontend(w, BLUE, "10.80.0.5", 80, TCP,
 		       backend(BLUE, "10.1.0.11", 8080, NULL));
@@ -312,14 +312,14 @@ static void test_nodes_share_an_address(void **state)
 	int fd = bpf_map__fd(w->bpf->skel->maps.routes);
 
 	(void)state;
-	world_node(w, "n4", "192.0.2.4", "172.17.0.1", false);
-	world_node(w, "n3", "192.0.2.3", "172.17.0.1", false);
+	world_node(w, "n4", "192.0.2.4", "172.17.0.1", 0, false);
+	world_node(w, "n3", "192.0.2.3", "172.17.0.1", 0, false);
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &route), 0);
 	assert_int_equal(ntohl(route.vtep.w[3]), 0xc0000203);
-	world_node(w, "this", "192.0.2.1", "172.17.0.1", true);
+	world_node(w, "this", "192.0.2.1", "172.17.0.1", 1450, true);
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &route), 0);
 	assert_int_equal(route.self, 1);
-	world_node(w, "this", "192.0.2.1", "198.51.100.1", true);
+	world_node(w, "this", "192.0.2.1", "198.51.100.1", 1450, true);
 	OK(ebpf_node_del(w->bpf, "n3"));
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &route), 0);
 	assert_int_equal(ntohl(route.vtep.w[3]), 0xc0000204);

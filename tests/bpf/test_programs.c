@@ -48,6 +48,7 @@ struct row {
 #include "rows_host.h"
 #include "rows_error.h"
 #include "rows_tunnel.h"
+#include "rows_size.h"
 
 static int program_fd(enum program program)
 {
@@ -175,6 +176,8 @@ RUN(rows_to_overlay)
 RUN(rows_from_overlay)
 RUN(rows_error)
 RUN(rows_error_published)
+RUN(rows_size)
+RUN(rows_mss)
 
 /* The device is told the way, and the packet is as it was. */
 static void test_slow_path(void **state)
@@ -216,6 +219,8 @@ int main(void)
 		cmocka_unit_test(test_rows_from_overlay),
 		cmocka_unit_test(test_rows_error),
 		cmocka_unit_test(test_rows_error_published),
+		cmocka_unit_test(test_rows_size),
+		cmocka_unit_test(test_rows_mss),
 	};
 
 	world_enter();

@@ -160,9 +160,11 @@ static inline void world_net(struct world *w, uint32_t vni, const char *name,
 }
 
 static inline void world_node(struct world *w, const char *name,
-			      const char *vtep, const char *other, bool self)
+			      const char *vtep, const char *other, uint32_t mtu,
+			      bool self)
 {
 	struct want_node want = { .vtep = ip(vtep),
+				  .mtu = mtu,
 				  .addrs = { ip(vtep), ip(other) },
 				  .addrs_len = 2,
 				  .self = self };
@@ -301,8 +303,8 @@ static inline void world_tables(struct world *w)
 		  false);
 	world_net(w, DARK, "dark", "10.3.0.0/16", "10.3.0.1", "10.80.8.0/22",
 		  true);
-	world_node(w, "this", "192.0.2.1", "198.51.100.1", true);
-	world_node(w, "other", "192.0.2.2", "198.51.100.2", false);
+	world_node(w, "this", "192.0.2.1", "198.51.100.1", 1450, true);
+	world_node(w, "other", "192.0.2.2", "198.51.100.2", 1400, false);
 	world_route(w, BLUE, "10.1.1.0/24", "192.0.2.2");
 	world_guard(w, "192.0.2.9", 2379);
 	world_guard(w, "192.0.2.8", 0);

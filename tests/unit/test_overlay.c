@@ -735,8 +735,17 @@ static void test_pod_adopt(void **state)
 	assert_int_equal(bpf.put, 1);
 	assert_true(overlay_pod_is_up(ov, want.id));
 	assert_int_equal(nl_link_get(nl, "nd0123456789ab", &l), 0);
-	assert_int_equal(l.mtu, 1450);
 	assert_true(l.is_up);
+
+	/* Both its ends. */
+	assert_false(overlay_pod_is_sized(ov, &want));
+	want.mtu = 1400;
+	assert_int_equal(overlay_pod_resize(ov, &want, &link, pod_ns), 0);
+	assert_true(overlay_pod_is_sized(ov, &want));
+	assert_int_equal(nl_link_get(nl, "nd0123456789ab", &l), 0);
+	assert_int_equal(l.mtu, 1400);
+	assert_int_equal(overlay_pod_resize(ov, &want, &link, -ENOENT),
+			 -ENOENT);
 
 	/* The same name, another link: not the one that was attached. */
 	link.ifindex++;
