@@ -209,3 +209,14 @@ void dns_answer_age(uint8_t *data, size_t len, uint32_t age, uint32_t max);
  */
 size_t dns_answer_reply(const uint8_t *data, size_t len,
 			const struct dns_query *query, void *buf, size_t limit);
+
+/*
+ * The answer section in words, a line per record, whole lines as many as fit:
+ * printable ASCII whatever the bytes are. Stops at what is malformed.
+ */
+void dns_answer_text(const uint8_t *data, size_t len, char *text, size_t size);
+
+/* "AAAA"; NULL: none that has a word here. */
+const char *dns_type_str(uint16_t type);
+/* The reverse, and TYPE65; 0 or -EINVAL. */
+int dns_type_parse(const char *text, uint16_t *ret);

@@ -25,8 +25,11 @@ static const struct {
 	[PROTO_NAME_DEL] = { NAMED, false },
 	[PROTO_STUB_PUT] = { sizeof(struct want_upstream), false },
 	[PROTO_STUB_DEL] = { sizeof(struct proto_stub_key), false },
+	[PROTO_LISTEN] = { sizeof(struct ip_addr), true },
+	[PROTO_ASK] = { sizeof(struct proto_ask), false },
 	[PROTO_SYNCED] = { 0, false },
 	[PROTO_STATS] = { sizeof(struct dns_stats), false },
+	[PROTO_TOLD] = { sizeof(struct proto_told), false },
 };
 _Static_assert(ARRAY_LEN(types) == PROTO_MAX, "a row per type");
 

@@ -58,10 +58,15 @@ enum proto_type {
 	PROTO_NAME_DEL,
 	PROTO_STUB_PUT,
 	PROTO_STUB_DEL,
+	/* For the host's own programs; an address none ends it. */
+	PROTO_LISTEN,
+	PROTO_ASK,
 	/* From the server: END was reached. */
 	PROTO_SYNCED,
 	/* From the server: its counters, once a second when they changed. */
 	PROTO_STATS,
+	/* From the server, for an ASK, once. */
+	PROTO_TOLD,
 	PROTO_MAX
 };
 
@@ -80,6 +85,7 @@ struct proto_hello {
 };
 
 struct proto_sockets {
+	/* 0: the host's own. */
 	uint32_t vni;
 	struct ip_addr gateway;
 };
@@ -105,6 +111,17 @@ struct proto_stub_key {
 	char zone[POD_NAME_LEN];
 };
 
+/* The serial is the asker's. */
+struct proto_ask {
+	uint32_t serial;
+	struct dns_ask ask;
+};
+
+struct proto_told {
+	uint32_t serial;
+	struct dns_told told;
+};
+
 /* The largest message: a name with all its addresses. */
 union proto_body {
 	struct proto_hello hello;
@@ -119,6 +136,8 @@ union proto_body {
 	struct want_upstream stub;
 	struct proto_stub_key stub_key;
 	struct dns_stats stats;
+	struct proto_ask ask;
+	struct proto_told told;
 };
 
 struct proto_msg {
