@@ -298,6 +298,8 @@ static int open_dns(struct netd *d)
 	for (size_t i = 0; i < d->cfg.dns_allow_len; i++)
 		str_copy(dns.settings.allow[i], sizeof(dns.settings.allow[i]),
 			 d->cfg.dns_allow[i]);
+	if (!str_eq(d->cfg.dns_listen, "off"))
+		ip_parse(d->cfg.dns_listen, &dns.listen);
 	dns_program(program, sizeof(program));
 	err = dns_open(d->loop, &dns, &d->dns);
 	return err ? fail(err, "the DNS server", program) : 0;

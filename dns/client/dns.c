@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <utlist.h>
 
+#include "inquiry.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "proto.h"
@@ -31,6 +32,8 @@
  * what they were when it is written again, so looking at them is not enough.
  */
 #define RESOLV_S 2.
+/* How often a busy address is tried again. */
+#define LISTEN_S 5.
 /* A greeting takes a server less than a millisecond. */
 #define GREETING_MS 2000
 /* Messages sent before the loop looks at its other watchers. */
@@ -76,8 +79,18 @@ struct dns {
 	int old_fd;
 	ev_io old_reader;
 
+	/* The host's own: sockets, or why there are none. */
+	struct ip_addr listen;
+	int listen_fds[PROTO_FDS_MAX];
+	int listen_err;
+	bool listen_told;
+	ev_timer listen_retry;
+
+	struct inquiries *inquiries;
+
 	/* Told before the queue, and after it. */
 	bool tell_config;
+	bool tell_listen;
 	bool tell_upstreams;
 	bool tell_begin;
 	bool tell_end;
@@ -150,6 +163,7 @@ static void link_down(struct dns *dns)
 	ev_io_stop(dns->loop, &dns->writer);
 	close(take_fd(dns->fd));
 	dns->pid = 0;
+	inquiries_lost(dns->inquiries);
 }
 
 static void old_down(struct dns *dns)
@@ -198,6 +212,20 @@ static int tell_config(struct dns *dns)
 	return proto_send(dns->fd, PROTO_CONFIG, &config, sizeof(config), NULL);
 }
 
+static int tell_listen(struct dns *dns)
+{
+	bool fds = dns->listen_fds[0] >= 0 && !dns->listen_told;
+	struct ip_addr addr = { { 0 } };
+	int err;
+
+	if (dns->listen_fds[0] >= 0)
+		addr = dns->listen;
+	err = proto_send(dns->fd, PROTO_LISTEN, &addr, sizeof(addr),
+			 fds ? dns->listen_fds : NULL);
+	dns->listen_told |= !err && fds;
+	return err;
+}
+
 /* The next thing in order. 0, 1 when there is none, -EAGAIN, -errno. */
 static int tell_next(struct dns *dns)
 {
@@ -211,6 +239,9 @@ static int tell_next(struct dns *dns)
 		flag = &dns->tell_upstreams;
 		err = proto_send(dns->fd, PROTO_UPSTREAMS, &dns->upstreams,
 				 sizeof(dns->upstreams), NULL);
+	} else if (dns->tell_listen) {
+		flag = &dns->tell_listen;
+		err = tell_listen(dns);
 	} else if (dns->tell_begin) {
 		flag = &dns->tell_begin;
 		err = proto_send(dns->fd, PROTO_BEGIN, NULL, 0, NULL);
@@ -275,6 +306,10 @@ static int take(struct dns *dns, struct proto_msg *msg)
 	case PROTO_STATS:
 		dns->stats = msg->body.stats;
 		return 0;
+	case PROTO_TOLD:
+		return inquiries_told(dns->inquiries, &msg->body.told)
+			       ? 0
+			       : -EPROTO;
 	default:
 		return -EPROTO;
 	}
@@ -305,6 +340,8 @@ static void link_up(struct dns *dns, int fd, pid_t pid, bool adopted)
 	dns->started = mono_ms();
 	dns->tell_config = true;
 	dns->tell_upstreams = true;
+	dns->tell_listen = true;
+	dns->listen_told = false;
 	dns->tell_begin = true;
 	dns->tell_end = true;
 	shadow_tell_all(dns->shadow, !adopted);
@@ -467,21 +504,75 @@ static int adopt(struct dns *dns)
 	return -EPROTONOSUPPORT;
 }
 
+/* The host's own listener. Another's on its address is no reason to end. */
+
+static void listen_open(struct dns *dns)
+{
+	bool sent = false;
+	int err = 0;
+
+	if (ip_is_none(&dns->listen) || dns->listen_fds[0] >= 0)
+		return;
+	if (!found_take(dns, 0, &dns->listen, dns->listen_fds, &sent))
+		err = sockets_open(&dns->listen, dns->listen_fds);
+	if (err && err != dns->listen_err) {
+		char text[IP_STRLEN];
+
+		log_warn("dns: no listener for this host addr=%s error=\"%s\"",
+			 ip_str(&dns->listen, text), strerror(-err));
+	}
+	dns->listen_err = err;
+	dns->listen_told = sent;
+	if (err)
+		return;
+	ev_timer_stop(dns->loop, &dns->listen_retry);
+	dns->tell_listen = true;
+	changed(dns);
+}
+
+static void on_listen_retry(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	listen_open(w->data);
+}
+
+int dns_listen_error(const struct dns *dns)
+{
+	return dns->listen_err;
+}
+
+void dns_ask(struct dns *dns, const struct dns_ask *ask, dns_told_fn *done,
+	     void *arg)
+{
+	inquiries_send(dns->inquiries, dns->fd, ask, done, arg);
+}
+
 /* Upstreams. */
+
+static int resolv_read(const char *path, struct proto_upstreams *ret)
+{
+	AUTO(str_freep) char *text = NULL;
+	int err = file_read(path, RESOLV_BYTES, &text);
+
+	memset(ret, 0, sizeof(*ret));
+	if (!err)
+		ret->len = (uint32_t)resolv_parse(text, ret->addr,
+						  ARRAY_LEN(ret->addr));
+	return err;
+}
 
 static void upstreams_read(struct dns *dns)
 {
-	AUTO(str_freep) char *text = NULL;
-	struct proto_upstreams now;
-	int err = file_read(RESOLV_PATH, RESOLV_BYTES, &text);
+	struct proto_upstreams now, real;
+	int err = resolv_read(RESOLV_PATH, &now);
 
-	memset(&now, 0, sizeof(now));
-	if (!err)
-		now.len = (uint32_t)resolv_parse(text, now.addr,
-						 ARRAY_LEN(now.addr));
-	else
+	if (err)
 		log_warn_limited("dns: no upstreams path=%s error=%d",
 				 RESOLV_PATH, err);
+	if (resolv_is_stub(now.addr, now.len) &&
+	    !resolv_read(RESOLV_PATH_RESOLVED, &real) && real.len)
+		now = real;
 	if (memcmp(&now, &dns->upstreams, sizeof(now)) == 0)
 		return;
 	dns->upstreams = now;
@@ -523,17 +614,22 @@ static struct dns *dns_new(struct ev_loop *loop,
 	dns->user = xstrdup(config->user ? config->user : "");
 	dns->domain = xstrdup(config->domain);
 	dns->settings = config->settings;
+	dns->listen = config->listen;
+	dns->inquiries = inquiries_new(loop);
 	dns->dir = dns->fd = dns->old_fd = -1;
+	dns->listen_fds[0] = dns->listen_fds[1] = -1;
 	ev_init(&dns->reader, on_readable);
 	ev_init(&dns->writer, on_writable);
 	ev_init(&dns->old_reader, on_old);
 	ev_init(&dns->restart, on_restart);
 	ev_init(&dns->resolv, on_resolv);
+	ev_timer_init(&dns->listen_retry, on_listen_retry, LISTEN_S, LISTEN_S);
 	dns->reader.data = dns;
 	dns->writer.data = dns;
 	dns->old_reader.data = dns;
 	dns->restart.data = dns;
 	dns->resolv.data = dns;
+	dns->listen_retry.data = dns;
 	return dns;
 }
 
@@ -545,6 +641,9 @@ void dns_close(struct dns *dns)
 	old_down(dns);
 	ev_timer_stop(dns->loop, &dns->restart);
 	ev_timer_stop(dns->loop, &dns->resolv);
+	ev_timer_stop(dns->loop, &dns->listen_retry);
+	inquiries_free(dns->inquiries);
+	proto_fds_close(dns->listen_fds);
 	found_drop_all(dns);
 	shadow_free(dns->shadow);
 	fd_closep(&dns->dir);
@@ -570,6 +669,9 @@ int dns_open(struct ev_loop *loop, const struct dns_config *config,
 		if (err)
 			return err;
 	}
+	if (!ip_is_none(&dns->listen))
+		ev_timer_start(loop, &dns->listen_retry);
+	listen_open(dns);
 	*ret = take_ptr(dns);
 	return 0;
 }

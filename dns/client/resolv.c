@@ -52,3 +52,10 @@ size_t resolv_parse(const char *text, struct ip_addr *ret, size_t max)
 	}
 	return n;
 }
+
+bool resolv_is_stub(const struct ip_addr *addrs, size_t n)
+{
+	struct ip_addr stub = ip_from_v4(0x7f000035);
+
+	return n == 1 && ip_eq(addrs, &stub);
+}

@@ -2,9 +2,9 @@
 /*
  * shadow - what the server should know, and what it was not told yet.
  *
- * Every zone, client, name and stub zone is an item. One that changed stands in the
- * queue once, however often it changed; a deleted one stays until the server
- * heard of it. A new server is told all of it.
+ * Every zone, client, name and stub zone is an item. One that changed stands in
+ * the queue once, however often it changed; a deleted one stays until the
+ * server heard of it. A new server is told all of it.
  */
 #pragma once
 
@@ -21,8 +21,8 @@ struct shadow *shadow_new(void);
 void shadow_free(struct shadow *s);
 
 /*
- * true (or 1): something is to be told. A zone's descriptors become the shadow's;
- * sent: the server has them already.
+ * true (or 1): something is to be told. A zone's descriptors become the
+ * shadow's; sent: the server has them already.
  */
 bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
 		     int fds[PROTO_FDS_MAX], bool sent);

@@ -209,6 +209,21 @@ static int take_stub_del(struct server *s, struct proto_msg *m)
 	return 0;
 }
 
+static int take_listen(struct server *s, struct proto_msg *m)
+{
+	server_listen(s, &m->body.addr, m->fds);
+	return 0;
+}
+
+static int take_ask(struct server *s, struct proto_msg *m)
+{
+	struct dns_ask *ask = &m->body.ask.ask;
+
+	ask->name[sizeof(ask->name) - 1] = '\0';
+	explain_ask(s->explain, &m->body.ask);
+	return 0;
+}
+
 static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_CONFIG] = take_config,
 	[PROTO_UPSTREAMS] = take_upstreams,
@@ -222,6 +237,8 @@ static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_NAME_DEL] = take_name_del,
 	[PROTO_STUB_PUT] = take_stub_put,
 	[PROTO_STUB_DEL] = take_stub_del,
+	[PROTO_LISTEN] = take_listen,
+	[PROTO_ASK] = take_ask,
 	[PROTO_MAX] = NULL,
 };
 
@@ -327,6 +344,17 @@ static void on_stats(struct ev_loop *loop, ev_timer *w, int revents)
 		if (l->same && !proto_send(l->fd, PROTO_STATS, stats,
 					   sizeof(*stats), NULL))
 			c->stats_sent = *stats;
+}
+
+/* What a full socket does not take is asked again, or given up. */
+void control_tell(struct control *c, const struct proto_told *told)
+{
+	struct link *l;
+
+	DL_FOREACH (c->links, l)
+		if (l->same)
+			proto_send(l->fd, PROTO_TOLD, told, sizeof(*told),
+				   NULL);
 }
 
 struct control *control_new(struct server *s)

@@ -32,6 +32,10 @@ struct job {
 	const struct ip_addr *src;
 	unsigned upstream;
 	const struct stub *stub;
+	/* For who asks why: the step that ends it, what it found. */
+	const char *step;
+	const struct zone *zone;
+	const struct record *rec;
 };
 
 /* What some labels of the name mean on a network. */

@@ -19,6 +19,7 @@
 /* Sockets of one zone's gateway. */
 struct listener {
 	uint64_t id;
+	/* 0: the host's own. */
 	uint32_t vni;
 	struct ip_addr gateway;
 	int udp;
@@ -41,6 +42,7 @@ struct server {
 	struct control *control;
 	struct udp *udp;
 	struct tcp *tcp;
+	struct explain *explain;
 	struct listener *listeners;
 	uint64_t last_id;
 	/* Queries are left to the server that was here before. */
@@ -65,9 +67,37 @@ void server_settings(struct server *s, const struct dns_settings *want);
 void server_upstreams(struct server *s, const struct proto_upstreams *want);
 void server_stubs_changed(struct server *s);
 
+/* For the host's own programs, under no zone; an address none ends it. */
+void server_listen(struct server *s, const struct ip_addr *addr,
+		   int fds[PROTO_FDS_MAX]);
+
+/* How an answer came about. */
+struct server_trace {
+	struct query_result result;
+	/* What went outside, and came from where. */
+	bool forwarded;
+	struct forward_note note;
+};
+
+/* As server_answer(). */
+size_t server_answer_traced(struct server *s, const void *data, size_t len,
+			    const struct ip_addr *src,
+			    const struct forward_to *to, void *out,
+			    struct server_trace *trace);
+
 struct control *control_new(struct server *s);
 void control_free(struct control *c);
 int control_open(struct control *c, int listen_fd, int control_fd);
+
+void control_tell(struct control *c, const struct proto_told *told);
+
+/* What people ask by way of netd. */
+struct explain *explain_new(struct server *s);
+void explain_free(struct explain *e);
+void explain_ask(struct explain *e, const struct proto_ask *ask);
+/* An answer that was waited for. */
+void explain_done(struct explain *e, uint64_t id, const uint8_t *data,
+		  size_t len, const struct forward_note *note);
 
 struct udp *udp_new(void);
 void udp_free(struct udp *u);

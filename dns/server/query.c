@@ -402,8 +402,10 @@ static enum step_verdict run(struct job *job, const struct step *steps,
 {
 	enum step_verdict verdict = STEP_NEXT;
 
-	for (size_t i = 0; verdict == STEP_NEXT && i < len; i++)
+	for (size_t i = 0; verdict == STEP_NEXT && i < len; i++) {
+		job->step = steps[i].name;
 		verdict = steps[i].run(job);
+	}
 	return verdict;
 }
 
@@ -457,6 +459,9 @@ enum query_verdict query_answer(struct query_env *env, const void *data,
 		verdict = look(&job);
 	}
 	ret->stub = job.stub;
+	ret->step = job.step ? job.step : "form";
+	ret->vni = job.zone ? job.zone->want.vni : 0;
+	ret->kind = job.rec ? (int)record_kind(job.rec) : -1;
 	if (verdict == STEP_FORWARD) {
 		dns_reply_chain(&job.reply, job.name_at, q);
 		return QUERY_FORWARD;

@@ -55,6 +55,11 @@ struct query_result {
 	unsigned upstream;
 	/* QUERY_FORWARD: whom to ask; NULL: the node's own upstreams. */
 	const struct stub *stub;
+	/* Which step knew the answer, and where it found the name: vni 0 and
+	 * kind -1 when it did not. */
+	const char *step;
+	uint32_t vni;
+	int kind;
 };
 
 /* out has DNS_TCP_MAX bytes for TCP, DNS_UDP_MAX for UDP. */

@@ -190,6 +190,8 @@ enum step_verdict respond_ptr(struct job *job, const struct zone *zone,
 	struct record_host host;
 	bool has_host = record_host_of(rec, addr, &host);
 
+	job->zone = zone;
+	job->rec = rec;
 	if (job->q->type != ns_t_ptr && job->q->type != ns_t_any)
 		return respond_negative(job, ns_r_noerror, cut);
 	full_name_write(job, zone, rec, has_host ? &host : NULL, &w);
@@ -415,6 +417,8 @@ enum step_verdict respond_found(struct job *job, const struct found *f,
 	const struct record *rec = f->rec;
 	uint16_t type = job->q->type;
 
+	job->zone = f->zone;
+	job->rec = rec;
 	/* None ready: not there, as in Kubernetes' specification 2.4.1. */
 	if (is_empty(rec))
 		return respond_negative(job, ns_r_nxdomain, zone);

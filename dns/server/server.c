@@ -34,30 +34,41 @@ static struct forward_group group_of(const struct server *s,
 				       .inside = true };
 }
 
+size_t server_answer_traced(struct server *s, const void *data, size_t len,
+			    const struct ip_addr *src,
+			    const struct forward_to *to, void *out,
+			    struct server_trace *trace)
+{
+	struct query_result *result = &trace->result;
+	struct forward_group group;
+	struct dns_query q;
+
+	trace->forwarded = false;
+	switch (query_answer(&s->env, data, len, src, to->tcp, &q, out,
+			     result)) {
+	case QUERY_DROP:
+		return 0;
+	case QUERY_REPLY:
+		return result->len;
+	case QUERY_FORWARD:
+		trace->forwarded = true;
+		group = group_of(s, result->stub);
+		return forward_query(s->forward, &group, &q, src, to, mono_ms(),
+				     out, &trace->note);
+	case QUERY_LOOP:
+		upstream_loop(s->upstream, result->upstream);
+		return result->len;
+	}
+	return 0;
+}
+
 size_t server_answer(struct server *s, const void *data, size_t len,
 		     const struct ip_addr *src, const struct forward_to *to,
 		     void *out)
 {
-	struct query_result result;
-	struct forward_group group;
-	struct forward_note note;
-	struct dns_query q;
+	struct server_trace trace;
 
-	switch (query_answer(&s->env, data, len, src, to->tcp, &q, out,
-			     &result)) {
-	case QUERY_DROP:
-		return 0;
-	case QUERY_REPLY:
-		return result.len;
-	case QUERY_FORWARD:
-		group = group_of(s, result.stub);
-		return forward_query(s->forward, &group, &q, src, to, mono_ms(),
-				     out, &note);
-	case QUERY_LOOP:
-		upstream_loop(s->upstream, result.upstream);
-		return result.len;
-	}
-	return 0;
+	return server_answer_traced(s, data, len, src, to, out, &trace);
 }
 
 static int on_forward_send(void *ctx, const struct forward_group *group,
@@ -84,7 +95,10 @@ static void on_forward_reply(void *ctx, const struct forward_to *to,
 	struct server *s = ctx;
 	struct listener *l;
 
-	(void)note;
+	if (to->control) {
+		explain_done(s->explain, to->id, data, len, note);
+		return;
+	}
 	if (to->tcp) {
 		tcp_send(s->tcp, to->id, data, len);
 		return;
@@ -228,14 +242,14 @@ static void listener_start(struct listener *l)
 	ev_io_start(s->loop, &l->tcp_io);
 }
 
-static void listener_new(struct server *s, const struct want_zone *want,
-			 int fds[PROTO_FDS_MAX])
+static void listener_new(struct server *s, uint32_t vni,
+			 const struct ip_addr *addr, int fds[PROTO_FDS_MAX])
 {
 	struct listener *l = xzalloc(sizeof(*l));
 
 	l->id = ++s->last_id;
-	l->vni = want->vni;
-	l->gateway = want->gateway;
+	l->vni = vni;
+	l->gateway = *addr;
 	l->udp = take_fd(fds[0]);
 	l->tcp = take_fd(fds[1]);
 	l->server = s;
@@ -294,7 +308,7 @@ int server_zone_put(struct server *s, const struct want_zone *want,
 		return err;
 	if (fds[0] >= 0) {
 		listeners_drop(s, want->vni);
-		listener_new(s, want, fds);
+		listener_new(s, want->vni, &want->gateway, fds);
 	}
 	upstreams_apply(s);
 	return 0;
@@ -307,6 +321,19 @@ void server_zone_del(struct server *s, uint32_t vni)
 	upstreams_apply(s);
 }
 
+void server_listen(struct server *s, const struct ip_addr *addr,
+		   int fds[PROTO_FDS_MAX])
+{
+	struct listener *l, *tmp;
+
+	DL_FOREACH_SAFE (s->listeners, l, tmp)
+		if (!l->vni && (fds[0] >= 0 || !ip_eq(&l->gateway, addr)))
+			listener_free(l);
+	if (fds[0] >= 0)
+		listener_new(s, 0, addr, fds);
+	upstreams_apply(s);
+}
+
 void server_sync_end(struct server *s)
 {
 	struct listener *l, *tmp;
@@ -314,7 +341,7 @@ void server_sync_end(struct server *s)
 	zones_sync_end(s->zones);
 	stubs_sync_end(s->stubs);
 	DL_FOREACH_SAFE (s->listeners, l, tmp)
-		if (!zones_find(s->zones, l->vni))
+		if (l->vni && !zones_find(s->zones, l->vni))
 			listener_free(l);
 	server_hold(s, false);
 	upstreams_apply(s);
@@ -349,6 +376,7 @@ int server_new(struct ev_loop *loop, uid_t owner, struct server **ret)
 				   on_upstream, s);
 	s->udp = udp_new();
 	s->tcp = tcp_new(s);
+	s->explain = explain_new(s);
 	s->control = control_new(s);
 	ev_init(&s->expire, on_expire);
 	s->expire.data = s;
@@ -367,6 +395,7 @@ void server_free(struct server *s)
 	udp_free(s->udp);
 	upstream_free(s->upstream);
 	forward_free(s->forward);
+	explain_free(s->explain);
 	cache_free(s->cache);
 	stubs_free(s->stubs);
 	zones_free(s->zones);

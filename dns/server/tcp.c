@@ -266,6 +266,14 @@ static void conn_new(struct tcp *t, int fd, const struct ip_addr *peer)
 	ev_timer_start(t->server->loop, &c->idle);
 }
 
+/* Who gets no answer needs no connection; who is known is not, at first. */
+static bool is_stranger(const struct server *s, const struct ip_addr *peer)
+{
+	struct view view;
+
+	return zones_is_synced(s->zones) && !zones_view(s->zones, peer, &view);
+}
+
 void tcp_accept(struct listener *l)
 {
 	struct tcp *t = l->server->tcp;
@@ -282,7 +290,8 @@ void tcp_accept(struct listener *l)
 			return;
 		stats->tcp_accepted++;
 		peer = sockaddr_ip(&ss);
-		if (conns_of(t, &peer) >= CONNS_CLIENT_MAX) {
+		if (is_stranger(l->server, &peer) ||
+		    conns_of(t, &peer) >= CONNS_CLIENT_MAX) {
 			stats->tcp_closed++;
 			close(fd);
 			continue;

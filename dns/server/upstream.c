@@ -3,7 +3,6 @@
 
 #include <ev.h>
 #include <sys/random.h>
-#include <time.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -77,14 +76,6 @@ struct upstream {
 	struct node *nodes[PROBES_MAX];
 	struct query *queries;
 };
-
-static int64_t mono_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000) + ts.tv_nsec / 1000;
-}
 
 static void node_say(const struct node *node, const char *what)
 {

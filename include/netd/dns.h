@@ -58,6 +58,8 @@ struct dns_config {
 	const struct ip_addr *upstreams;
 	size_t upstreams_len;
 	struct dns_settings settings;
+	/* Where programs of this host ask, or none: nowhere. */
+	struct ip_addr listen;
 	/* User of the child; a uid of its own when the name does not exist. */
 	const char *user;
 };
@@ -123,7 +125,7 @@ struct dns_cache_entry {
 struct dns_upstream_state {
 	struct ip_addr addr;
 	uint16_t port;
-	/* Two checks failed; not asked until one is answered. */
+	/* Two checks failed; asked only when all are. */
 	bool down;
 	/* Leads back here: not asked. */
 	bool loops;
@@ -139,6 +141,93 @@ struct dns_upstream_state {
 
 /* The last the server said, at most a second or two old. */
 const struct dns_stats *dns_stats(const struct dns *dns);
+
+/*
+ * What a person asks the server. done runs once, later, from the loop, with
+ * -EHOSTDOWN, -ETIMEDOUT, or what the server told; not after dns_close().
+ */
+enum dns_ask_kind {
+	/* What does `from` get for name and type, and why? */
+	DNS_ASK_QUERY,
+	DNS_ASK_UPSTREAMS,
+	/* What is kept at or below name ("": all), from the skip-th on. */
+	DNS_ASK_CACHE,
+	/* Forget what is kept at or below name. */
+	DNS_ASK_FLUSH,
+	DNS_ASK_MAX
+};
+
+struct dns_ask {
+	uint32_t kind;
+	struct ip_addr from;
+	char name[256];
+	uint16_t type;
+	uint32_t skip;
+};
+
+enum dns_source {
+	/* No answer to be had, or not for this asker. */
+	DNS_SOURCE_NONE,
+	DNS_SOURCE_ZONE,
+	DNS_SOURCE_CACHE,
+	DNS_SOURCE_STALE,
+	DNS_SOURCE_UPSTREAM,
+	/* Too many questions wait. */
+	DNS_SOURCE_LIMIT,
+	DNS_SOURCE_MAX
+};
+
+#define DNS_TOLD_TEXT 12288
+#define DNS_TOLD_ENTRIES 40
+#define DNS_TOLD_UPSTREAMS 64
+
+struct dns_told {
+	uint32_t kind;
+	/* 0 or -errno: -EINVAL for what is no name. */
+	int32_t err;
+	union {
+		struct {
+			uint16_t rcode;
+			bool authoritative;
+			uint32_t source;
+			/* The network that knew the name, 0: none. */
+			uint32_t vni;
+			/* Which of the server's steps decided. */
+			char step[16];
+			/* What the name is: an enum name_kind, or -1. */
+			int32_t what;
+			/* Whose answer it is, from outside. */
+			struct ip_addr server;
+			uint32_t took_us;
+			/* Records, a line each; cut when there are many. */
+			char text[DNS_TOLD_TEXT];
+		} query;
+		struct {
+			uint32_t len;
+			struct dns_upstream_state rows[DNS_TOLD_UPSTREAMS];
+		} upstreams;
+		struct {
+			uint32_t len;
+			/* What the next ask is to skip. */
+			uint32_t skip;
+			struct dns_cache_entry rows[DNS_TOLD_ENTRIES];
+		} cache;
+		uint64_t flushed;
+	};
+};
+
+typedef void dns_told_fn(void *arg, int err, const struct dns_told *told);
+
+void dns_ask(struct dns *dns, const struct dns_ask *ask, dns_told_fn *done,
+	     void *arg);
+
+/* "AAAA", "TYPE65": 0 or -EINVAL; and back, in buf. */
+#define DNS_TYPE_STRLEN 12
+int dns_type_read(const char *text, uint16_t *ret);
+const char *dns_type_word(uint16_t type, char buf[DNS_TYPE_STRLEN]);
+
+/* 0, or why nobody listens at config.listen. */
+int dns_listen_error(const struct dns *dns);
 
 /* The server's process, 0 while there is none. */
 int dns_pid(const struct dns *dns);

@@ -105,6 +105,7 @@ int str_to_u32(const char *s, uint32_t min, uint32_t max, uint32_t *ret);
 
 /* Milliseconds of CLOCK_MONOTONIC: intervals, never shown to anybody. */
 int64_t mono_ms(void);
+int64_t mono_us(void);
 
 /* Reads a small file whole; a terminating 0 is added. -EFBIG over max. */
 int file_read(const char *path, size_t max, char **ret);

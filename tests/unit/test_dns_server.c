@@ -131,12 +131,14 @@ static size_t question_make(const char *text, uint16_t type, uint8_t *buf)
 	return dns_query_write(&name, type, 0x1234, buf);
 }
 
+static const char *asked_at = GATEWAY;
+
 /* Length of the answer, 0 after the time. */
 static size_t ask(const char *from, const char *text, uint16_t type, int ms,
 		  uint8_t *answer)
 {
 	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in src = sin_of(from, 0), dst = sin_of(GATEWAY, 53);
+	struct sockaddr_in src = sin_of(from, 0), dst = sin_of(asked_at, 53);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint8_t query[DNS_QUERY_MAX];
 	size_t len = question_make(text, type, query);
@@ -449,6 +451,177 @@ static void test_server_killed(void **state)
 		assert_int_equal(rcode_of(POD, "nosuch", ns_t_a),
 				 ns_r_nxdomain);
 	}
+	dns_close(dns);
+	ev_loop_destroy(loop);
+}
+
+struct heard {
+	int err;
+	unsigned times;
+	struct dns_told told;
+};
+
+static void on_told(void *arg, int err, const struct dns_told *told)
+{
+	struct heard *heard = arg;
+
+	heard->err = err;
+	heard->times++;
+	if (told)
+		heard->told = *told;
+}
+
+static const struct dns_told *inquire(struct ev_loop *loop, struct dns *dns,
+				      enum dns_ask_kind kind, const char *name,
+				      uint16_t type)
+{
+	static struct heard heard;
+	struct dns_ask question = { .kind = kind, .type = type };
+	int64_t until = mono_ms() + 7000;
+
+	question.from = ip(POD);
+	str_copy(question.name, sizeof(question.name), name);
+	memset(&heard, 0, sizeof(heard));
+	dns_ask(dns, &question, on_told, &heard);
+	assert_int_equal(heard.times, 0);
+	while (!heard.times && mono_ms() < until)
+		spin(loop, 5);
+	spin(loop, 20);
+	assert_int_equal(heard.times, 1);
+	assert_int_equal(heard.err, 0);
+	assert_int_equal(heard.told.kind, kind);
+	return &heard.told;
+}
+
+static void test_inquiries(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t type;
+		int rcode;
+		enum dns_source source;
+		uint32_t vni;
+		int what;
+		const char *step, *text;
+	} cases[] = {
+		{ "redis", ns_t_a, ns_r_noerror, DNS_SOURCE_ZONE, VNI,
+		  NAME_SERVICE, "short", "redis. 5 IN A 10.99.0.77\n" },
+		{ "web.one.default", ns_t_a, ns_r_noerror, DNS_SOURCE_ZONE, VNI,
+		  NAME_POD, "network", "web.one.default. 5 IN A " POD "\n" },
+		{ "nothing.default", ns_t_a, ns_r_nxdomain, DNS_SOURCE_ZONE, 0,
+		  -1, "network", "" },
+		{ "a.test", ns_t_a, ns_r_noerror, DNS_SOURCE_UPSTREAM, 0, -1,
+		  "outside", "a.test. 60 IN A 192.0.2.80\n" },
+		{ "a.test", ns_t_a, ns_r_noerror, DNS_SOURCE_CACHE, 0, -1,
+		  "outside", "a.test. 60 IN A 192.0.2.80\n" },
+		{ "a.test", ns_t_axfr, ns_r_refused, DNS_SOURCE_NONE, 0, -1,
+		  "class", "" },
+		{ "dead.test", ns_t_a, ns_r_servfail, DNS_SOURCE_NONE, 0, -1,
+		  "outside", "" },
+	};
+	struct ev_loop *loop = ev_loop_new(0);
+	struct dns_config config = config_of();
+	pid_t upstream = upstream_start(UPSTREAM, false);
+	const struct dns_told *told;
+	struct ip_addr server = ip(UPSTREAM);
+	struct heard heard = { 0 };
+	struct dns_ask late = { .kind = DNS_ASK_FLUSH };
+	struct dns *dns;
+
+	(void)state;
+	assert_int_equal(dns_open(loop, &config, &dns), 0);
+	content_tell(dns);
+	spin(loop, 500);
+	inquire(loop, dns, DNS_ASK_FLUSH, "", 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		told = inquire(loop, dns, DNS_ASK_QUERY, cases[i].name,
+			       cases[i].type);
+		assert_int_equal(told->err, 0);
+		assert_int_equal(told->query.rcode, cases[i].rcode);
+		assert_int_equal(told->query.source, cases[i].source);
+		assert_int_equal(told->query.vni, cases[i].vni);
+		assert_int_equal(told->query.what, cases[i].what);
+		assert_string_equal(told->query.step, cases[i].step);
+		assert_string_equal(told->query.text, cases[i].text);
+		assert_in_range(told->query.took_us, 0, 4800000);
+		if (told->query.source == DNS_SOURCE_UPSTREAM)
+			assert_true(ip_eq(&told->query.server, &server));
+	}
+	told = inquire(loop, dns, DNS_ASK_QUERY, "a..b", ns_t_a);
+	assert_int_equal(told->err, -EINVAL);
+	told = inquire(loop, dns, DNS_ASK_UPSTREAMS, "", 0);
+	assert_int_equal(told->upstreams.len, 1);
+	assert_true(ip_eq(&told->upstreams.rows[0].addr, &server));
+	assert_false(told->upstreams.rows[0].down);
+	assert_true(told->upstreams.rows[0].answered >= 1);
+	assert_true(told->upstreams.rows[0].latency_us > 0);
+	told = inquire(loop, dns, DNS_ASK_CACHE, "test", 0);
+	assert_int_equal(told->cache.len, 1);
+	assert_string_equal(told->cache.rows[0].name, "a.test");
+	told = inquire(loop, dns, DNS_ASK_FLUSH, "b.test", 0);
+	assert_int_equal(told->flushed, 0);
+	told = inquire(loop, dns, DNS_ASK_FLUSH, "test", 0);
+	assert_int_equal(told->flushed, 1);
+	/* The server is gone while it is asked. */
+	kill(dns_pid(dns), SIGKILL);
+	dns_ask(dns, &late, on_told, &heard);
+	spin(loop, 100);
+	assert_int_equal(heard.times, 1);
+	assert_int_equal(heard.err, -EHOSTDOWN);
+	dns_close(dns);
+	upstream_stop(upstream);
+	ev_loop_destroy(loop);
+}
+
+/* An address of the loopback, for the programs of this host. */
+static void test_listen(void **state)
+{
+	struct ev_loop *loop = ev_loop_new(0);
+	struct dns_config config = config_of();
+	struct want_client host = { .host = true };
+	struct sockaddr_in sin = sin_of("127.0.0.55", 53);
+	struct dns *dns;
+	int fd, pid;
+
+	(void)state;
+	/* Somebody else's: that is said, and all else goes on. */
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	config.listen = ip("127.0.0.55");
+	host.addr = ip("127.0.0.1");
+	assert_int_equal(dns_open(loop, &config, &dns), 0);
+	content_tell(dns);
+	assert_int_equal(dns_client_put(dns, &host), 0);
+	spin(loop, 300);
+	assert_int_equal(dns_listen_error(dns), -EADDRINUSE);
+	assert_string_equal(address_of(POD, "redis"), "10.99.0.77");
+	close(fd);
+	spin(loop, 5500);
+	assert_int_equal(dns_listen_error(dns), 0);
+	asked_at = "127.0.0.55";
+	assert_string_equal(address_of("127.0.0.1", "redis"), "10.99.0.77");
+	/* It goes from netd to netd, and from server to server. */
+	pid = dns_pid(dns);
+	dns_close(dns);
+	assert_string_equal(address_of("127.0.0.1", "redis"), "10.99.0.77");
+	assert_int_equal(dns_open(loop, &config, &dns), 0);
+	content_tell(dns);
+	assert_int_equal(dns_client_put(dns, &host), 0);
+	spin(loop, 200);
+	assert_int_equal(dns_pid(dns), pid);
+	assert_int_equal(dns_listen_error(dns), 0);
+	assert_string_equal(address_of("127.0.0.1", "redis"), "10.99.0.77");
+	kill(pid, SIGKILL);
+	spin(loop, 500);
+	assert_string_equal(address_of("127.0.0.1", "redis"), "10.99.0.77");
+	dns_close(dns);
+	/* Not wanted any more. */
+	config.listen = (struct ip_addr){ { 0 } };
+	assert_int_equal(dns_open(loop, &config, &dns), 0);
+	content_tell(dns);
+	spin(loop, 200);
+	assert_string_equal(address_of("127.0.0.1", "redis"), "-");
+	asked_at = GATEWAY;
 	dns_close(dns);
 	ev_loop_destroy(loop);
 }
@@ -831,6 +1004,8 @@ int main(void)
 		cmocka_unit_test(test_parent_killed),
 		cmocka_unit_test(test_server_killed),
 		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_inquiries),
+		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_privileges),
 		cmocka_unit_test(test_forwards),
