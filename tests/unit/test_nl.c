@@ -424,6 +424,25 @@ static void test_cookie_is_the_namespace(void **state)
 	nl_free(in);
 }
 
+/* This kernel has no IPsec, or its policies are counted. */
+static void test_xfrm_policies(void **state)
+{
+	const char *add = "ip xfrm policy add src 192.0.2.1 dst 192.0.2.2 "
+			  "dir out tmpl proto esp mode transport 2>/dev/null";
+	uint32_t n = 1;
+
+	(void)state;
+	assert_int_equal(nl_xfrm_policies(nl, &n), 0);
+	assert_int_equal(n, 0);
+	if (system(add))
+		return;
+	assert_int_equal(nl_xfrm_policies(nl, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(system("ip xfrm policy flush"), 0);
+	assert_int_equal(nl_xfrm_policies(nl, &n), 0);
+	assert_int_equal(n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +453,7 @@ int main(void)
 		T(test_route_put_del),		T(test_route_replace_default),
 		T(test_each_stops_and_goes_on), T(test_each_many_links),
 		T(test_each_under_change),	T(test_cookie_is_the_namespace),
+		T(test_xfrm_policies),
 	};
 
 	own_net_enter();
