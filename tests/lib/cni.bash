@@ -29,7 +29,7 @@ inside()
 # namespace is the box of that name.
 cni()
 {
-	local command=$1 id=$2 conf=${3:-$(conf 1)}
+	local command=$1 id=$2 conf=${3-$(conf 1)}
 	shift $(($# < 3 ? $# : 3))
 	on 1 env CNI_COMMAND="$command" CNI_CONTAINERID="$id" \
 		CNI_NETNS="$(box_path "$id")" CNI_IFNAME=eth0 \
