@@ -77,8 +77,9 @@ json_t *labels_take(json_t *all, json_t *problems)
 
 /* ---- the service asked for ---- */
 
-/* "80, 443/tcp": appends each word; false when there are too many. */
-static bool add_words(json_t *list, const char *text)
+/* "80, 443/tcp": appends each word, with the name that all have in common. */
+static int add_words(json_t *list, const char *label, const char *name,
+		     const char *text, struct refusal *r)
 {
 	AUTO(str_freep) char *copy = xstrdup(text);
 	char *save = NULL;
@@ -86,31 +87,58 @@ static bool add_words(json_t *list, const char *text)
 
 	for (; word; word = strtok_r(NULL, ", ", &save)) {
 		if (json_array_size(list) == WORDS_MAX)
-			return false;
-		json_array_append_new(list, json_string(word));
+			return refuse(r, API_INVALID, label,
+				      "make a second service",
+				      "there are more than %d ports",
+				      WORDS_MAX);
+		json_array_append_new(list,
+				      json_sprintf("%s%s%s", name,
+						   *name ? "=" : "", word));
 	}
-	return true;
+	return 0;
 }
 
-/* netd.port=80 and netd.port.NAME=80, in the order of their keys. */
-static json_t *read_ports(const json_t *labels, struct service *s,
-			  struct refusal *r)
+static int by_text(const void *a, const void *b)
 {
-	AUTO(json_freep) json_t *list = json_array();
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The labels that name ports, in the order of their keys: each node is to
+ * come to the same list. */
+static size_t port_labels(const json_t *labels,
+			  const char *keys[CONTAINER_LABELS_MAX])
+{
 	const char *key;
-	json_t *value, *word;
-	size_t i;
+	json_t *value;
+	size_t len = 0;
 
 	json_object_foreach ((json_t *)(uintptr_t)labels, key, value) {
 		const char *rest = str_after(key, LABEL_PORT);
 
-		if (!rest || (*rest && *rest != '.'))
-			continue;
-		if (!add_words(list, json_string_value(value))) {
-			refuse(r, API_INVALID, key, "make a second service",
-			       "there are more than %d ports", WORDS_MAX);
+		if (rest && (!*rest || *rest == '.') && json_is_string(value) &&
+		    len < CONTAINER_LABELS_MAX)
+			keys[len++] = key;
+	}
+	qsort(keys, len, sizeof(keys[0]), by_text);
+	return len;
+}
+
+/* netd.port=80 and netd.port.NAME=80 */
+static json_t *read_ports(const json_t *labels, struct service *s,
+			  struct refusal *r)
+{
+	const char *keys[CONTAINER_LABELS_MAX];
+	size_t len = port_labels(labels, keys);
+	AUTO(json_freep) json_t *list = json_array();
+	json_t *word;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		const char *name = keys[i] + strlen(LABEL_PORT);
+
+		if (add_words(list, keys[i], name + (*name == '.'),
+			      get(labels, keys[i]), r))
 			return NULL;
-		}
 	}
 	json_array_foreach (list, i, word) {
 		if (service_port_add(s, json_string_value(word), r))
@@ -127,11 +155,8 @@ static json_t *read_published(const json_t *labels, struct service *s,
 	json_t *word;
 	size_t i;
 
-	if (text && !add_words(list, text)) {
-		refuse(r, API_INVALID, LABEL_PUBLISH, "make a second service",
-		       "there are more than %d ports", WORDS_MAX);
+	if (text && add_words(list, LABEL_PUBLISH, "", text, r))
 		return NULL;
-	}
 	json_array_foreach (list, i, word) {
 		if (service_publish_add(s, json_string_value(word), r))
 			return NULL;
@@ -265,27 +290,14 @@ static void complete_name(json_t *labels, const char *name)
 				    json_string(compose ? compose : name));
 }
 
-static bool has_port_label(const json_t *labels)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach ((json_t *)(uintptr_t)labels, key, value) {
-		const char *rest = str_after(key, LABEL_PORT);
-
-		if (rest && (!*rest || *rest == '.'))
-			return true;
-	}
-	return get(labels, LABEL_PUBLISH);
-}
-
 static void complete_ports(json_t *labels, const json_t *exposed)
 {
+	const char *unused[CONTAINER_LABELS_MAX];
 	AUTO(str_freep) char *text = xstrdup("");
 	json_t *port;
 	size_t i;
 
-	if (has_port_label(labels) || !json_array_size(exposed))
+	if (port_labels(labels, unused) || get(labels, LABEL_PUBLISH))
 		return;
 	json_array_foreach (exposed, i, port) {
 		const char *word = json_string_value(port);

@@ -129,7 +129,8 @@ static bool has_port(const struct port *ports, size_t len, const struct port *p)
 {
 	for (size_t i = 0; i < len; i++)
 		if (ports[i].port == p->port && ports[i].proto == p->proto &&
-		    ports[i].target == p->target)
+		    ports[i].target == p->target &&
+		    str_eq(ports[i].name, p->name))
 			return true;
 	return false;
 }
@@ -149,8 +150,9 @@ static void put_missing(json_t *args, const char *field,
 			continue;
 		json_array_append_new(
 			list, with_target
-				      ? json_sprintf("%u:%u/%s", p->port,
-						     p->target, proto)
+				      ? json_sprintf("%s%s%u:%u/%s", p->name,
+						     *p->name ? "=" : "",
+						     p->port, p->target, proto)
 				      : json_sprintf("%u/%s", p->port, proto));
 	}
 	if (json_array_size(list))
