@@ -43,10 +43,11 @@ fails()
 	local code=$1 text=$2 out rc=0
 	shift 2
 	out=$("$@" 2>/dev/null) || rc=$?
-	[[ $rc -ne 0 ]] && jq -e --argjson code "$code" --arg text "$text" \
-		'.code == $code and (.msg + " " + (.details // "") |
-		contains($text)) and (.cniVersion | length > 0)' \
-		<<<"$out" >/dev/null || {
+	((rc)) || rc=none
+	jq -e --argjson code "$code" --arg text "$text" --arg rc "$rc" '
+		$rc != "none" and .code == $code and
+		(.msg + " " + (.details // "") | contains($text)) and
+		(.cniVersion | length > 0)' <<<"$out" >/dev/null || {
 		echo "$*: exit $rc, said: $out (want $code: $text)"
 		return 1
 	}

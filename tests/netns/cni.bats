@@ -51,7 +51,7 @@ unchanged()
 }
 
 # add_c1 [CONF [VAR=VALUE..]]: the result, also in $RUN/out/c1.
-add_c1() { cni ADD c1 "$@" | tee "$RUN/out/c1"; }
+add_c1() { cni ADD c1 "$@" >"$RUN/out/c1" && cat "$RUN/out/c1"; }
 # with_prev CONF RESULT-FILE
 with_prev() { jq -c --slurpfile p "$2" '.prevResult = $p[0]' <<<"$1"; }
 check_c1() { cni CHECK c1 "$(with_prev "$(conf 1)" "$RUN/out/c1")" "$@"; }
@@ -404,19 +404,69 @@ NOMAD_ALLOC_ID=c0ffee12-ab;NOMAD_JOB_ID=shop"
 }
 
 @test "the store away: what the node has it gives and takes" {
+	local calm
+
+	calm=$(conf 1 '.network = "calm"')
+	# Addresses that this node may give without asking anybody.
+	n 1 network create calm
+	pod 1 calm calm
 	lab stop etcd
-	add_c1
-	check_c1
-	cni STATUS -
+	add_c1 "$calm"
+	cni CHECK c1 "$(with_prev "$calm" "$RUN/out/c1")"
+	cni STATUS - "$calm"
 	cni DEL c1
 	lab start etcd
 	until_true 10 n 1 status
+	n 1 pod rm calm
+}
+
+@test "netctl installs it, says how it is, and takes it away" {
+	at="--conf-dir $RUN/cni/net.d --bin-dir $RUN/cni/bin"
+	# shellcheck disable=SC2086 # a list of options
+	{
+		refused 1 '' n 1 cni status $at
+		n 1 cni install $at --network blue --name blue
+		n 1 cni install $at --network blue --name blue
+		n 1 cni install $at
+		n 1 cni status $at
+		n 1 cni status $at --name blue --network blue
+		refused 1 '' n 1 cni status $at --network nowhere
+	}
+	"$RUN/cni/bin/netd" 2>&1 | grep plugin
+	jq -e '.name == "blue" and .cniVersion == "1.0.0" and
+		.plugins[0].network == "blue"' \
+		"$RUN/cni/net.d/10-blue.conflist"
+	n 1 cni config --name blue --network blue |
+		diff - "$RUN/cni/net.d/10-blue.conflist"
+	# What an engine makes of it.
+	add_c1 "$(jq -c '.plugins[0] + {name, cniVersion} |
+		del(.capabilities)' "$RUN/cni/net.d/10-blue.conflist")"
+	refused 2 '--all' n 1 cni gc --name blue
+	[ "$(n 1 cni gc --name blue --keep c1/eth0)" = "" ]
+	[ "$(n 1 cni gc --name blue --all)" = c1/eth0 ]
+	# shellcheck disable=SC2086 # a list of options
+	{
+		echo '{"plugins":[{"type":"bridge"}]}' \
+			>"$RUN/cni/net.d/10-their.conflist"
+		refused 4 "is not netd's" n 1 cni install $at --name their
+		refused 4 "is not netd's" n 1 cni uninstall $at --name their
+		refused 2 'not a name' n 1 cni install $at --name ../x
+		n 1 cni uninstall $at --name blue
+		[ -e "$RUN/cni/bin/netd" ]
+		n 1 cni uninstall $at
+		[ ! -e "$RUN/cni/bin/netd" ]
+		n 1 cni uninstall $at
+		echo theirs >"$RUN/cni/bin/netd"
+		refused 4 'not a link' n 1 cni install $at
+		refused 2 'one word too many' n 1 cni install here
+	}
+	[ "$(ls "$RUN/cni/net.d")" = 10-their.conflist ]
 }
 
 @test "nothing is left" {
 	cni DEL c2
 	[ -z "$(n 1 pod ls -q)" ]
-	[ -z "$(on 1 ip -br link show type veth | grep '^nd')" ]
+	run ! grep '^nd' <(on 1 ip -br link show type veth)
 	[ -z "$(ls -A "$RUN/node1/cni")" ]
 	[ -z "$(ls -A "$RUN/node1/resolv")" ]
 }

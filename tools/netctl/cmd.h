@@ -48,7 +48,7 @@ int cmd_quiet(const struct ctl *ctl, const struct cmd *cmd, struct args *args);
 
 /* The rows, by noun; each ends with words NULL. */
 extern const struct cmd network_cmds[], pod_cmds[], service_cmds[],
-	docker_cmds[], system_cmds[];
+	docker_cmds[], cni_cmds[], system_cmds[];
 
 static inline json_t *cmd_fields(const struct args *args)
 {
