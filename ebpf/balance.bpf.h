@@ -223,7 +223,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 
 	if (!work)
 		return -ABI_DROP_KERNEL;
-	if (p->fragment)
+	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
 	if (lb_choose(p, fe, 0, &work->choice))
 		return reply_refuse(skb, p, 0);
@@ -256,7 +256,7 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 		return balance_published_error(skb, p, ERROR_LOCAL);
 	if (!pkt_has_ports(p))
 		return -ABI_DROP_NO_FRONTEND;
-	if (p->fragment)
+	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
 	fe = frontend_find(NULL, p->dport, p->proto);
 	if (!fe)

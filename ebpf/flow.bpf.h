@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "frag.bpf.h"
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
@@ -42,7 +43,7 @@ static __always_inline struct abi_flow *flow_find_reverse(const struct pkt *p)
 {
 	struct abi_flow_key key;
 
-	if (!flows_used || !pkt_has_ports(p) || p->fragment)
+	if (!flows_used || !pkt_has_ports(p) || p->fragment == PKT_LOST)
 		return NULL;
 	flow_key_forward(&key, p);
 	key.side = ABI_SIDE_REVERSE;
@@ -58,7 +59,7 @@ static __always_inline void flow_forget_answer(const struct pkt *p)
 	struct abi_flow_key key;
 	struct abi_flow *flow;
 
-	if (!flows_used || !pkt_is_syn(p) || p->fragment)
+	if (!flows_used || !pkt_is_syn(p))
 		return;
 	flow_key_answer(&key, p);
 	flow = bpf_map_lookup_elem(&flows, &key);
@@ -94,7 +95,7 @@ static __always_inline void flow_put_pass(const struct pkt *p)
 	struct abi_flow flow = { .kind = ABI_FLOW_PASS };
 	struct abi_flow_key key;
 
-	if (!pkt_has_ports(p) || p->fragment)
+	if (!pkt_has_ports(p) || p->fragment == PKT_LOST)
 		return;
 	flow_key_answer(&key, p);
 	flows_used = 1;

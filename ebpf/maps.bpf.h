@@ -96,6 +96,13 @@ struct {
 } flows SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ABI_FRAGS_MAX);
+	__type(key, struct abi_frag_key);
+	__type(value, struct abi_frag);
+} frags SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, ABI_SOCKETS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

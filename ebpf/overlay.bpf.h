@@ -84,8 +84,10 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 	struct work *work = work_get();
 	const struct pkt *about = p;
 
-	if (!route || route->kind != ABI_ROUTE_NODE || p->fragment)
+	if (!route || route->kind != ABI_ROUTE_NODE)
 		return -ABI_DROP_NO_FRONTEND;
+	if (p->fragment == PKT_LOST)
+		return -ABI_DROP_FRAGMENTS;
 	if (pkt_is_error(p) && work) {
 		about = &work->quoted;
 		if (error_parse(skb, p, &work->quoted) ||
@@ -111,6 +113,7 @@ static __always_inline int overlay_packet(struct __sk_buff *skb, __u32 vni,
 
 	if (err)
 		return err;
+	frag_ports(&p, ABI_FRAG_OVERLAY, vni);
 	if (vni == ABI_VNI_REQUEST)
 		return balance_request(skb, &p, sender);
 	if (vni == ABI_VNI_REPLY)
@@ -181,7 +184,7 @@ static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 
 	if (!work)
 		return -ABI_DROP_KERNEL;
-	if (p->fragment)
+	if (pkt_is_lost(p))
 		return -ABI_DROP_FRAGMENTS;
 	if (p->proto == IPPROTO_ICMP && p->detail == ICMP_TYPE_ECHO &&
 	    frontend_find(&p->dst, 0, IPPROTO_ICMP))
@@ -220,6 +223,7 @@ static __always_inline int overlay_out(struct __sk_buff *skb)
 	err = parse_ip(skb, &p);
 	if (err)
 		return err;
+	frag_ports(&p, ABI_FRAG_HOST, 0);
 	route = route_find(0, &p.dst);
 	if (!route)
 		return -ABI_DROP_NO_ROUTE;

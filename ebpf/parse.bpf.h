@@ -54,19 +54,30 @@ struct icmp_hdr {
 #define L3_DST (ETH_HLEN + 16)
 #define L3_CHECK (ETH_HLEN + 10)
 
+enum pkt_fragment {
+	PKT_WHOLE,
+	PKT_FIRST,
+	/* One after the first, with its ports, or without. */
+	PKT_LATER,
+	PKT_LOST,
+};
+
 struct pkt {
 	struct abi_addr src;
 	struct abi_addr dst;
-	/* ICMP: 0. Zero too in all fragments but the first. */
+	/* ICMP: 0. Later fragments: see frag.bpf.h. */
 	__be16 sport;
 	__be16 dport;
 	__u8 proto;
+	/* enum pkt_fragment */
 	__u8 fragment;
 	/* TCP: flags; ICMP: type. */
 	__u8 detail;
 	__u8 dont_fragment;
 	__u16 l4;
 	__u16 len;
+	__be16 id;
+	__u16 pad;
 };
 
 static __always_inline void addr_set_v4(struct abi_addr *a, __be32 v4)
@@ -127,6 +138,13 @@ static __always_inline int pkt_is_syn(const struct pkt *p)
 static __always_inline int pkt_has_ports(const struct pkt *p)
 {
 	return p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP;
+}
+
+/* A fragment that cannot be balanced; of echoes to a VIP that is each. */
+static __always_inline int pkt_is_lost(const struct pkt *p)
+{
+	return p->fragment == PKT_LOST ||
+	       (p->fragment && p->proto == IPPROTO_ICMP);
 }
 
 /* An ICMP message that is about another packet, and quotes it. */
@@ -190,9 +208,13 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 	p->proto = ip.protocol;
 	p->l4 = L3_OFF + ip.ihl * 4;
 	frag = bpf_ntohs(ip.frag_off);
-	p->fragment = (frag & IP_FRAGMENT_BITS) != 0;
+	p->id = ip.id;
 	p->dont_fragment = (frag & IP_DONT_FRAGMENT) != 0;
-	if (frag & IP_OFFSET_BITS)
+	if (frag & IP_OFFSET_BITS) {
+		p->fragment = PKT_LOST;
 		return 0;
+	}
+	if (frag & IP_FRAGMENT_BITS)
+		p->fragment = PKT_FIRST;
 	return parse_l4(skb, p);
 }

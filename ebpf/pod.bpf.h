@@ -139,7 +139,7 @@ static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 	if (!work)
 		return -ABI_DROP_KERNEL;
 	choice = &work->choice;
-	if (p->fragment)
+	if (pkt_is_lost(p))
 		return -ABI_DROP_FRAGMENTS;
 	if (p->proto == IPPROTO_ICMP) {
 		if (p->detail == ICMP_TYPE_ECHO &&
@@ -298,6 +298,7 @@ pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 		return err;
 	if (!addr_eq(&p.src, &pod->addr) && !pod_owns(&p.src, client))
 		return -ABI_DROP_SPOOF_IP;
+	frag_ports(&p, ABI_FRAG_POD, skb->ifindex);
 	stays = pod_stays(pod, &p.dst) && client->vni == pod->vni;
 	if (!stays)
 		route = route_find(0, &p.dst);

@@ -226,6 +226,9 @@ static __always_inline int reply_too_big(struct __sk_buff *skb,
 static __always_inline int reply_refuse(struct __sk_buff *skb,
 					const struct pkt *p, int from_host)
 {
+	/* RFC 1122 3.2.2: nothing is said about later fragments. */
+	if (p->fragment == PKT_LATER)
+		return -ABI_DROP_NO_BACKEND;
 	if (p->proto == IPPROTO_TCP)
 		return reply_rst(skb, p, from_host);
 	return reply_icmp(skb, p, ICMP_CODE_PORT, 0, from_host);

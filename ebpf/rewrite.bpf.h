@@ -27,14 +27,16 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct pkt *p,
 	int err = 0;
 
 	if (r->old_addr != r->new_addr) {
-		err |= bpf_l4_csum_replace(skb, check, r->old_addr, r->new_addr,
-					   BPF_F_PSEUDO_HDR | flags | 4);
+		if (p->fragment != PKT_LATER)
+			err |= bpf_l4_csum_replace(
+				skb, check, r->old_addr, r->new_addr,
+				BPF_F_PSEUDO_HDR | flags | 4);
 		err |= bpf_l3_csum_replace(skb, L3_CHECK, r->old_addr,
 					   r->new_addr, 4);
 		err |= bpf_skb_store_bytes(skb, r->addr_off, &r->new_addr, 4,
 					   0);
 	}
-	if (r->old_port != r->new_port) {
+	if (r->old_port != r->new_port && p->fragment != PKT_LATER) {
 		err |= bpf_l4_csum_replace(skb, check, r->old_port, r->new_port,
 					   flags | 2);
 		err |= bpf_skb_store_bytes(skb, p->l4 + r->port_off,
@@ -43,7 +45,10 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct pkt *p,
 	return err ? -ABI_DROP_KERNEL : 0;
 }
 
-/* Only TCP and UDP, and not in fragments. */
+/*
+ * Only TCP and UDP. The L4 header is in the first fragment, and its checksum
+ * is over all of the datagram: the change is the same.
+ */
 static __always_inline int rewrite_dst(struct __sk_buff *skb, struct pkt *p,
 				       const struct abi_addr *addr, __be16 port)
 {

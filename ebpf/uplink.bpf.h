@@ -52,7 +52,12 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 		return UPLINK_NOT_OURS;
 	if (pkt_is_error(&p))
 		return uplink_error(skb, &p);
-	if (!pkt_has_ports(&p) || !p.dport)
+	if (!pkt_has_ports(&p))
+		return UPLINK_NOT_OURS;
+	/* Without its first here, it is the stack's to collect. */
+	if (p.fragment == PKT_LOST)
+		frag_get(&p, ABI_FRAG_UPLINK, 0);
+	if (!p.dport)
 		return UPLINK_NOT_OURS;
 
 	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
@@ -72,5 +77,7 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 		return -ABI_DROP_NOT_MEMBER;
 	if (is_tunnel || !fe)
 		return UPLINK_NOT_OURS;
+	if (p.fragment == PKT_FIRST)
+		frag_put(&p, ABI_FRAG_UPLINK, 0);
 	return balance_published(skb, &p, fe, NULL);
 }

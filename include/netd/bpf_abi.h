@@ -25,6 +25,7 @@
 #define ABI_BACKENDS_MAX 393216
 /* At least 16 x 128 x CPUs: each CPU of an LRU parks up to 128 entries. */
 #define ABI_FLOWS_MAX 262144
+#define ABI_FRAGS_MAX 16384
 #define ABI_SOCKETS_MAX 65536
 #define ABI_PEERS_MAX 65536
 #define ABI_RESOLVERS_MAX 65536
@@ -217,6 +218,31 @@ struct abi_flow {
 	__u8 flags;
 };
 
+/*
+ * The ports of a datagram in fragments, under what its fragments have in
+ * common, and where they came in: scope is a pod's ifindex or a VNI.
+ */
+enum abi_frag_hook {
+	ABI_FRAG_POD = 1,
+	ABI_FRAG_OVERLAY,
+	ABI_FRAG_HOST,
+	ABI_FRAG_UPLINK,
+};
+
+struct abi_frag_key {
+	struct abi_addr src;
+	struct abi_addr dst;
+	__u32 scope;
+	__be16 id;
+	__u8 proto;
+	__u8 hook;
+};
+
+struct abi_frag {
+	__be16 sport;
+	__be16 dport;
+};
+
 /* Whose sockets are translated; vni 0 says who the namespace is. */
 #define ABI_SOCKET_HOST 1u
 #define ABI_SOCKET_POD 2u
@@ -274,7 +300,7 @@ struct abi_config {
 	X(STORE_GUARD, "store_guard", "a pod reaches for the store")           \
 	X(ISOLATION, "isolation", "address of another network")                \
 	X(INTERNAL, "internal", "internal networks have no way out")           \
-	X(FRAGMENTS, "fragments", "fragment to a balanced address")            \
+	X(FRAGMENTS, "fragments", "later fragment before its first")            \
 	X(NO_ROUTE, "no_route", "address that no pod and no node has")         \
 	X(NO_FRONTEND, "no_frontend", "VIP or port that is not balanced")      \
 	X(NO_BACKEND, "no_backend", "no backend that can be reached here")     \
@@ -306,6 +332,8 @@ _Static_assert(sizeof(struct abi_run) == 64, "abi_run");
 _Static_assert(sizeof(struct abi_backend) == 48, "abi_backend");
 _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
 _Static_assert(sizeof(struct abi_flow) == 48, "abi_flow");
+_Static_assert(sizeof(struct abi_frag_key) == 40, "abi_frag_key");
+_Static_assert(sizeof(struct abi_frag) == 4, "abi_frag");
 _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
 _Static_assert(sizeof(struct abi_resolver_key) == 24, "abi_resolver_key");
 _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");

@@ -215,7 +215,7 @@ static inline void pod_ns(const char *link, const char *addr,
 	sh("ip link set dev %s-p netns %s name eth0", link, link);
 	sh("ip -n %s link set lo up", link);
 	sh("ip -n %s addr add %s/16 dev eth0", link, addr);
-	sh("ip -n %s link set eth0 addrgenmode none up", link);
+	sh("ip -n %s link set eth0 mtu 1450 addrgenmode none up", link);
 	sh("ip -n %s route add default via %s", link, gateway);
 }
 

@@ -44,6 +44,7 @@ struct spec {
 	uint8_t mss_at;
 	/* Do not (0x4000), more fragments (0x2000) and offset. */
 	uint16_t frag;
+	uint16_t id;
 	uint8_t ttl;
 	/* Bytes of payload; quoted: those of this frame's IP packet. */
 	uint16_t payload;
@@ -70,6 +71,8 @@ struct spec {
 	const char *arp_mac;
 	/* 0: 0x45. */
 	uint8_t version_ihl;
+	/* What the IP header says, 0: what is true. */
+	uint16_t ip_len;
 	/* Cut to so many bytes. */
 	uint16_t cut;
 };
@@ -126,10 +129,16 @@ static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 		      : s->proto == UDP	 ? 8
 		      : s->proto == ICMP ? 8
 					 : 0;
-	size_t len = head + s->payload;
+	size_t len;
 
+	/* Later fragments are payload alone. */
+	if (s->frag & 0x1fff)
+		head = 0;
+	len = head + s->payload;
 	for (size_t i = 0; i < s->payload; i++)
 		p[head + i] = (uint8_t)(i * 7 + 1);
+	if (!head)
+		return len;
 	if (s->proto == TCP || s->proto == UDP) {
 		put16(p, s->sport);
 		put16(p + 2, s->dport);
@@ -173,7 +182,7 @@ static inline void packet_l4_check(const struct spec *s, const uint8_t *ip,
 	size_t at = s->proto == TCP ? 16 : s->proto == UDP ? 6 : 2;
 
 	if ((s->proto != TCP && s->proto != UDP && s->proto != ICMP) ||
-	    s->no_check)
+	    s->no_check || s->frag & 0x1fff)
 		return;
 	if (s->proto != ICMP)
 		sum = sum_bytes(ip + 12, 8, s->proto + (uint32_t)len);
@@ -258,7 +267,8 @@ static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 
 	len = 20 + packet_l4(s, ip + 20);
 	ip[0] = s->version_ihl ? s->version_ihl : 0x45;
-	put16(ip + 2, (uint16_t)len);
+	put16(ip + 2, s->ip_len ? s->ip_len : (uint16_t)len);
+	put16(ip + 4, s->id);
 	put16(ip + 6, s->frag);
 	ip[8] = s->ttl ? s->ttl : 64;
 	ip[9] = s->proto;

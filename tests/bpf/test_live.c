@@ -105,7 +105,7 @@ static void test_tunnel_drops(void **state)
 				     .src = "203.0.113.50",
 				     .dst = "192.0.2.2",
 				     .dport = 8003,
-				     .frag = 0x2000,
+				     .frag = 0x0002,
 				     .payload = 16 },
 		     "fragments");
 	tunnel_drops(member, BLUE,

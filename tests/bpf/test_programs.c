@@ -49,6 +49,7 @@ struct row {
 #include "rows_error.h"
 #include "rows_tunnel.h"
 #include "rows_size.h"
+#include "rows_frag.h"
 
 static int program_fd(enum program program)
 {
@@ -178,6 +179,7 @@ RUN(rows_error)
 RUN(rows_error_published)
 RUN(rows_size)
 RUN(rows_mss)
+RUN(rows_frag)
 
 /* The device is told the way, and the packet is as it was. */
 static void test_slow_path(void **state)
@@ -221,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_rows_error_published),
 		cmocka_unit_test(test_rows_size),
 		cmocka_unit_test(test_rows_mss),
+		cmocka_unit_test(test_rows_frag),
 	};
 
 	world_enter();

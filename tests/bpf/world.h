@@ -281,6 +281,8 @@ static inline void world_services(struct world *w)
 		       backend(BLUE, "10.1.1.10", 8080, "192.0.2.2"));
 	world_frontend(w, BLUE, NULL, 8002, 6, none);
 	world_frontend(w, BLUE, NULL, 8002, 17, none);
+	world_frontend(w, BLUE, NULL, 8004, 17,
+		       backend(BLUE, "10.1.1.10", 5353, "192.0.2.2"));
 	world_frontend(w, RED, NULL, 8003, 17,
 		       backend(RED, "10.2.0.10", 5353, NULL));
 	/* 8001 is published, too, with its backend on the other node. */
