@@ -54,6 +54,8 @@ ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
 ops_fn op_pod_attach, op_pod_detach, op_pod_check, op_pod_gc, op_network_ready;
 ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_update, op_service_delete;
+ops_fn op_dns_record_add, op_dns_record_list, op_dns_record_delete,
+	op_dns_upstream_set, op_dns_upstream_list, op_dns_upstream_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
 ops_fn op_events, op_docker_status;
 

@@ -5,6 +5,7 @@
 #include "netd/util.h"
 #include "network.h"
 #include "pod.h"
+#include "static_record.h"
 
 /* `default` is the first /16 that fits; an IPv4 /16 in the 128-bit space. */
 #define DEFAULT_LEN (96 + 16)
@@ -136,6 +137,18 @@ enum ops_next op_network_inspect(struct call *call)
 	return OPS_REPLY;
 }
 
+/* What was written for the network goes with it. */
+static void delete_written(struct call *call, const struct net *net)
+{
+	const struct static_record *rec;
+	const struct stub_zone *stub;
+
+	for (rec = net->records; rec; rec = rec->hh.next)
+		call_del(call, "n/%s/s/records/%s", net->name, rec->name);
+	for (stub = net->stubs; stub; stub = stub->hh.next)
+		call_del(call, "n/%s/s/upstreams/%s", net->name, stub->zone);
+}
+
 /* Blocks without a pod go with their network; pods and services hold it. */
 enum ops_next op_network_delete(struct call *call)
 {
@@ -170,6 +183,7 @@ enum ops_next op_network_delete(struct call *call)
 		call_is(call, b->rev, "n/%s/e/blocks/%s", net->name, b->key);
 		call_del(call, "n/%s/e/blocks/%s", net->name, b->key);
 	}
+	delete_written(call, net);
 	call_gen(call, "subnets", call->m->gen_subnets_rev);
 	call->reply = json_pack("{s:s}", "name", net->name);
 	return OPS_COMMIT;

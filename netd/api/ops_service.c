@@ -284,6 +284,7 @@ static enum ops_next create(struct call *call, struct net *net,
 		return OPS_REFUSE;
 	call_is(call, net->rev, "c/nets/%s", net->name);
 	call_is(call, 0, "n/%s/s/services/%s", net->name, s->name);
+	call_is(call, 0, "n/%s/s/records/%s", net->name, s->name);
 	call_put(call, service_to_json(s), "n/%s/s/services/%s", net->name,
 		 s->name);
 	if (!s->dnsrr) {

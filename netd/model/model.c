@@ -16,6 +16,7 @@
 #include "node.h"
 #include "pod.h"
 #include "service.h"
+#include "static_record.h"
 
 #define KEY_WORDS_MAX 3
 
@@ -124,13 +125,28 @@ static int by_pod(const struct pod *a, const struct pod *b)
 	return strcmp(a->key, b->key);
 }
 
+static int by_record(const struct static_record *a,
+		     const struct static_record *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+static int by_zone(const struct stub_zone *a, const struct stub_zone *b)
+{
+	return strcmp(a->zone, b->zone);
+}
+
 void model_sort(struct model *m)
 {
 	HASH_SORT(m->nodes, by_node);
 	HASH_SORT(m->pods, by_pod);
 	HASH_SORT(m->nets, by_net);
-	for (struct net *net = m->nets; net; net = net->hh.next)
+	HASH_SORT(m->stubs, by_zone);
+	for (struct net *net = m->nets; net; net = net->hh.next) {
 		HASH_SORT(net->services, by_service);
+		HASH_SORT(net->records, by_record);
+		HASH_SORT(net->stubs, by_zone);
+	}
 }
 
 bool model_node_is_up(const struct model *m, const char *name)
@@ -180,7 +196,7 @@ static void endpoint_free(struct endpoint *ep)
 static void net_sweep(struct model *m, struct net *net)
 {
 	if (net->rev || net->services || net->endpoints || net->blocks ||
-	    net->ups || net->vip_claims)
+	    net->ups || net->vip_claims || net->records || net->stubs)
 		return;
 	HASH_DEL(m->nets, net);
 	free(net);
@@ -443,6 +459,63 @@ static int apply_vip(struct change *c)
 	}
 	net_sweep(c->m, net);
 	return 0;
+}
+
+static int apply_record(struct change *c)
+{
+	const char *name = c->key.word[1];
+	struct static_record *rec, *next = NULL;
+	struct net *net;
+
+	if (c->doc && !(next = static_record_from_json(name, c->doc)))
+		return -EINVAL;
+	net = net_shell(c->m, c->key.word[0]);
+	rec = FIND(net->records, name);
+	if (rec) {
+		HASH_DEL(net->records, rec);
+		static_record_free(rec);
+	}
+	if (next) {
+		next->rev = c->rev;
+		HASH_ADD_STR(net->records, name, next);
+	}
+	mark(c, MARK_RECORD, net->name, name);
+	net_sweep(c->m, net);
+	return 0;
+}
+
+static int stub_put(struct change *c, struct stub_zone **table, const char *net,
+		    const char *zone)
+{
+	struct stub_zone *stub, *next = NULL;
+
+	if (c->doc && !(next = stub_zone_from_json(zone, c->doc)))
+		return -EINVAL;
+	stub = FIND(*table, zone);
+	if (stub) {
+		HASH_DEL(*table, stub);
+		stub_zone_free(stub);
+	}
+	if (next) {
+		next->rev = c->rev;
+		HASH_ADD_STR(*table, zone, next);
+	}
+	mark(c, MARK_STUB, net, zone);
+	return 0;
+}
+
+static int apply_stub(struct change *c)
+{
+	return stub_put(c, &c->m->stubs, "", c->key.word[0]);
+}
+
+static int apply_net_stub(struct change *c)
+{
+	struct net *net = net_shell(c->m, c->key.word[0]);
+	int err = stub_put(c, &net->stubs, net->name, c->key.word[1]);
+
+	net_sweep(c->m, net);
+	return err;
 }
 
 /* The services whose list or problems differ between two `up` values. */
@@ -772,10 +845,13 @@ static const struct {
 	{ "c/nets/*", apply_net },
 	{ "c/ports/*/*", apply_port },
 	{ "c/gen/*", apply_gen },
+	{ "c/upstreams/*", apply_stub },
 	{ "n/*/s/services/*", apply_service },
 	{ "n/*/s/vips/*", apply_vip },
 	{ "n/*/s/up/*", apply_up },
 	{ "n/*/e/blocks/**", apply_block },
+	{ "n/*/s/records/*", apply_record },
+	{ "n/*/s/upstreams/*", apply_net_stub },
 	{ "n/*/e/pods/*/*", apply_pod },
 };
 
@@ -830,8 +906,19 @@ void model_apply(struct model *m, const char *key, const char *value,
 	}
 }
 
+static void stubs_free(struct stub_zone **table)
+{
+	struct stub_zone *stub, *tmp;
+
+	HASH_ITER (hh, *table, stub, tmp) {
+		HASH_DEL(*table, stub);
+		stub_zone_free(stub);
+	}
+}
+
 static void net_free(struct net *net)
 {
+	struct static_record *rec, *rec_tmp;
 	struct service *s, *s_tmp;
 	struct endpoint *ep, *ep_tmp;
 	struct block *b, *b_tmp;
@@ -856,6 +943,11 @@ static void net_free(struct net *net)
 		HASH_DEL(net->vip_claims, vip);
 		free(vip);
 	}
+	HASH_ITER (hh, net->records, rec, rec_tmp) {
+		HASH_DEL(net->records, rec);
+		static_record_free(rec);
+	}
+	stubs_free(&net->stubs);
 	net_clear(net);
 	free(net);
 }
@@ -890,5 +982,6 @@ void model_free(struct model *m)
 		HASH_DEL(m->ports, claim);
 		free(claim);
 	}
+	stubs_free(&m->stubs);
 	free(m);
 }

@@ -156,6 +156,8 @@ struct net {
 	struct block *blocks;
 	struct up *ups;
 	struct vip *vip_claims;
+	struct static_record *records;
+	struct stub_zone *stubs;
 	UT_hash_handle hh;
 };
 
@@ -201,6 +203,8 @@ struct model {
 	struct net *nets;
 	struct node *nodes;
 	struct port_claim *ports;
+	/* For every network; each may have its own besides. */
+	struct stub_zone *stubs;
 	int64_t gen_subnets_rev, gen_ports_rev;
 	/* This node's, by name without case: the journal's content. */
 	struct pod *pods;
@@ -215,6 +219,8 @@ enum mark_kind {
 	MARK_POD,
 	MARK_SERVICE,
 	MARK_NAME,
+	MARK_RECORD,
+	MARK_STUB,
 	MARK_PUBLISH,
 	MARK_KIND_MAX
 };

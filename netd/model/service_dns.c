@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "netd/util.h"
+#include "static_record.h"
 
 /* RFC 6335 5.1: a-z, 0-9, single hyphens inside, a letter among them. */
 bool port_name_is_valid(const char *name)
@@ -134,6 +135,8 @@ static int name_is_free(const struct net *net, const struct service *s,
 {
 	const struct service *o;
 
+	if (net_record(net, name))
+		return refuse_taken(net, field, name, "a record of DNS", "", r);
 	for (o = net->services; o; o = o->hh.next) {
 		if (str_eq(o->name, s->name))
 			continue;

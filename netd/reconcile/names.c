@@ -7,6 +7,7 @@
 #include "plan.h"
 #include "rc.h"
 #include "service_dns.h"
+#include "static_record.h"
 
 /* The service under this name, its own or an alias. */
 static int tell_as(struct reconcile *rc, const struct net *net,
@@ -109,4 +110,57 @@ void rc_name(struct reconcile *rc, const char *net_name, const char *name)
 	free(addrs);
 	if (err)
 		complain(rc, err, MARK_NAME, net_name, name);
+}
+
+void rc_record(struct reconcile *rc, const char *net_name, const char *name)
+{
+	const struct net *net = model_net(rc->m, net_name);
+	const struct static_record *rec = net ? net_record(net, name) : NULL;
+	struct want_value *values;
+	size_t len;
+	int err;
+
+	if (!net || !rc_net_joined(rc, net))
+		return;
+	if (!rec) {
+		dns_name_del(rc->cfg.dns, net->vni, NAME_RECORD, name);
+		return;
+	}
+	values = plan_record(rc->m, rec, &len);
+	err = dns_record_put(rc->cfg.dns, net->vni, name, values, len);
+	free(values);
+	if (err)
+		complain(rc, err, MARK_RECORD, net_name, name);
+}
+
+void rc_stub(struct reconcile *rc, const char *net_name, const char *zone)
+{
+	const struct net *net = *net_name ? model_net(rc->m, net_name) : NULL;
+	const struct stub_zone *stub;
+	struct want_upstream want;
+	int err;
+
+	if (*net_name && (!net || !rc_net_joined(rc, net)))
+		return;
+	stub = model_stub(rc->m, net, zone);
+	if (!stub) {
+		dns_upstream_del(rc->cfg.dns, net ? net->vni : 0, zone);
+		return;
+	}
+	want = plan_stub(net, stub);
+	err = dns_upstream_put(rc->cfg.dns, &want);
+	if (err)
+		complain(rc, err, MARK_STUB, net_name, zone);
+}
+
+void rc_written(struct reconcile *rc, const struct net *net)
+{
+	const struct static_record *rec = net ? net->records : NULL;
+	const struct stub_zone *stub = net ? net->stubs : rc->m->stubs;
+	const char *name = net ? net->name : "";
+
+	for (; rec; rec = rec->hh.next)
+		rc_record(rc, name, rec->name);
+	for (; stub; stub = stub->hh.next)
+		rc_stub(rc, name, stub->zone);
 }

@@ -223,6 +223,7 @@ static int tell_zone(struct reconcile *rc, struct told_net *told,
 			rc_mark(rc, MARK_SERVICE, net->name, s->name);
 		for (name = net->names; name; name = name->hh.next)
 			rc_mark(rc, MARK_NAME, net->name, name->name);
+		rc_written(rc, net);
 		rc_mark(rc, MARK_NODE, "", rc->m->self);
 	}
 	told->joined = true;

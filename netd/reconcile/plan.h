@@ -52,5 +52,14 @@ struct ip_addr *plan_pod_addrs(const struct model *m,
 struct want_name plan_name(const struct model *m, const struct net *net,
 			   const struct service *s, enum name_kind kind);
 
+struct static_record;
+struct stub_zone;
+
+/* What operators wrote; net NULL: for every network. */
+struct want_value *plan_record(const struct model *m,
+			       const struct static_record *rec, size_t *len);
+struct want_upstream plan_stub(const struct net *net,
+			       const struct stub_zone *stub);
+
 /* What this node offers: {"SERVICE": [{"id","ip","weight"}]}. */
 json_t *plan_up(const struct model *m, const struct net *net);

@@ -5,6 +5,7 @@
 #include "netd/util.h"
 #include "plan.h"
 #include "service.h"
+#include "static_record.h"
 
 void plan_tasks_free(struct plan_tasks *t)
 {
@@ -196,5 +197,30 @@ struct want_name plan_name(const struct model *m, const struct net *net,
 	 * specification 2.4.3).
 	 */
 	want.ptr = s->dnsrr == (kind == NAME_TASKS);
+	return want;
+}
+
+struct want_value *plan_record(const struct model *m,
+			       const struct static_record *rec, size_t *len)
+{
+	struct want_value *values = xzalloc((rec->len + 1) * sizeof(*values));
+
+	for (size_t i = 0; i < rec->len; i++) {
+		values[i] = rec->values[i].want;
+		if (!rec->values[i].has_ttl)
+			values[i].ttl = m->name_ttl;
+	}
+	*len = rec->len;
+	return values;
+}
+
+struct want_upstream plan_stub(const struct net *net,
+			       const struct stub_zone *stub)
+{
+	struct want_upstream want = { .vni = net ? net->vni : 0,
+				      .servers_len = (uint32_t)stub->len };
+
+	str_copy(want.zone, sizeof(want.zone), stub->zone);
+	memcpy(want.servers, stub->servers, sizeof(want.servers));
 	return want;
 }

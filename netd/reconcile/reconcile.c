@@ -166,6 +166,16 @@ static void run_name(struct reconcile *rc, const struct mark *mark)
 	rc_name(rc, mark->net, mark->name);
 }
 
+static void run_record(struct reconcile *rc, const struct mark *mark)
+{
+	rc_record(rc, mark->net, mark->name);
+}
+
+static void run_stub(struct reconcile *rc, const struct mark *mark)
+{
+	rc_stub(rc, mark->net, mark->name);
+}
+
 static void run_publish(struct reconcile *rc, const struct mark *mark)
 {
 	if (*mark->net)
@@ -176,13 +186,15 @@ static void run_publish(struct reconcile *rc, const struct mark *mark)
 static void (*const runs[])(struct reconcile *, const struct mark *) = {
 	[MARK_NODE] = run_node, [MARK_NET] = run_net,
 	[MARK_POD] = run_pods,	[MARK_SERVICE] = run_service,
-	[MARK_NAME] = run_name, [MARK_PUBLISH] = run_publish,
+	[MARK_NAME] = run_name, [MARK_RECORD] = run_record,
+	[MARK_STUB] = run_stub, [MARK_PUBLISH] = run_publish,
 };
 _Static_assert(ARRAY_LEN(runs) == MARK_KIND_MAX, "a run for every mark");
 
 /* Publishing first shows what is ours to the plans of services. */
 static const enum mark_kind order[] = {
-	MARK_NODE, MARK_NET, MARK_POD, MARK_PUBLISH, MARK_SERVICE, MARK_NAME,
+	MARK_NODE,    MARK_NET,	 MARK_POD,    MARK_PUBLISH,
+	MARK_SERVICE, MARK_NAME, MARK_RECORD, MARK_STUB,
 };
 _Static_assert(ARRAY_LEN(order) == MARK_KIND_MAX, "a place for every mark");
 
@@ -261,7 +273,9 @@ static void put_all(struct reconcile *rc)
 			rc_service(rc, net->name, s->name);
 		for (name = net->names; name; name = name->hh.next)
 			rc_name(rc, net->name, name->name);
+		rc_written(rc, net);
 	}
+	rc_written(rc, NULL);
 	rc_services_sweep(rc);
 	rc_nets_sweep(rc);
 }

@@ -47,8 +47,13 @@ int cmd_remove(const struct ctl *ctl, const struct cmd *cmd, struct args *args);
 int cmd_quiet(const struct ctl *ctl, const struct cmd *cmd, struct args *args);
 
 /* The rows, by noun; each ends with words NULL. */
-extern const struct cmd network_cmds[], pod_cmds[], service_cmds[],
-	docker_cmds[], cni_cmds[], system_cmds[];
+extern const struct cmd network_cmds[];
+extern const struct cmd pod_cmds[];
+extern const struct cmd service_cmds[];
+extern const struct cmd dns_cmds[];
+extern const struct cmd docker_cmds[];
+extern const struct cmd cni_cmds[];
+extern const struct cmd system_cmds[];
 
 static inline json_t *cmd_fields(const struct args *args)
 {
