@@ -103,31 +103,56 @@ static enum ops_next op_pool(struct call *call)
 	return next;
 }
 
+/* An address as the engine wants it: with the subnet's length. */
+static json_t *cidr(const struct net *net, const struct ip_addr *addr)
+{
+	char ip[IP_STRLEN];
+
+	return json_sprintf("%s/%d", ip_str(addr, ip),
+			    prefix_shown_len(&net->subnet));
+}
+
+/*
+ * A pool that nobody named is looked for among the host's routes, and the
+ * engine (20.10) asks for another one as long as it finds it there. Ours is
+ * there: by netd0. What is not looked for is a pool of everything, as the
+ * engine's own "null" IPAM gives it; the pool's id says what is meant.
+ */
+#define POOL_ANY "0.0.0.0/0"
+
+static void reply_pool(struct http_request *req, const struct net *net)
+{
+	struct ip_addr gateway = net_gateway(net);
+	bool is_named = *docker_str(req, "Pool");
+	char id[POOL_ID_LEN], subnet[PREFIX_STRLEN];
+
+	prefix_str(&net->subnet, subnet);
+	docker_reply(req, json_pack("{s:s, s:s, s:{s:o}}", "PoolID",
+				    pool_id(net, id), "Pool",
+				    is_named ? subnet : POOL_ANY, "Data",
+				    ADDRESS_GATEWAY, cidr(net, &gateway)));
+}
+
+static void reply_address(struct http_request *req, const struct net *net,
+			  const struct ip_addr *addr)
+{
+	docker_reply(req, json_pack("{s:o, s:{}}", "Address", cidr(net, addr),
+				    "Data"));
+}
+
 /* A network that was made for a client that has left is one to take back. */
 static void pool_done(struct docker *d, struct http_request *req, json_t *args,
 		      const struct refusal *r, json_t *reply)
 {
 	const char *name = json_string_value(json_object_get(args, "name"));
 	const struct net *net = model_net(d->cfg.model, name);
-	char id[POOL_ID_LEN], subnet[PREFIX_STRLEN], ip[IP_STRLEN];
-	struct ip_addr gateway;
 
 	if (r->code == API_OK && json_is_true(json_object_get(reply, "made")))
 		docker_made_put(d, name);
-	if (!req)
-		return;
-	if (r->code != API_OK || !net) {
+	if (req && r->code == API_OK && net)
+		reply_pool(req, net);
+	else if (req)
 		docker_refuse(req, r);
-		return;
-	}
-	gateway = net_gateway(net);
-	docker_reply(req,
-		     json_pack("{s:s, s:s, s:{s:o}}", "PoolID",
-			       pool_id(net, id), "Pool",
-			       prefix_str(&net->subnet, subnet), "Data",
-			       ADDRESS_GATEWAY,
-			       json_sprintf("%s/%d", ip_str(&gateway, ip),
-					    prefix_shown_len(&net->subnet))));
 }
 
 /* Which of the cluster's networks is meant. */
@@ -236,7 +261,6 @@ static void hold_done(struct docker *d, struct http_request *req, json_t *args,
 	const struct net *net = model_net(d->cfg.model, name);
 	struct docker_addr *a;
 	struct ip_addr addr;
-	char ip[IP_STRLEN];
 
 	if (r->code != API_OK) {
 		if (req)
@@ -254,11 +278,7 @@ static void hold_done(struct docker *d, struct http_request *req, json_t *args,
 	memcpy(a->network, net->name, sizeof(a->network));
 	a->since = mono_ms();
 	docker_addr_save(d, a);
-	docker_reply(req,
-		     json_pack("{s:o, s:{}}", "Address",
-			       json_sprintf("%s/%d", ip_str(&addr, ip),
-					    prefix_shown_len(&net->subnet)),
-			       "Data"));
+	reply_address(req, net, &addr);
 }
 
 /* The gateway is the network's, and nobody's to hold. */
@@ -276,11 +296,7 @@ static void request_gateway(struct http_request *req, const struct net *net)
 		docker_refuse(req, &r);
 		return;
 	}
-	docker_reply(req,
-		     json_pack("{s:o, s:{}}", "Address",
-			       json_sprintf("%s/%d", ip_str(&gateway, ip),
-					    prefix_shown_len(&net->subnet)),
-			       "Data"));
+	reply_address(req, net, &gateway);
 }
 
 void docker_request_address(struct docker *d, struct http_request *req)

@@ -190,7 +190,7 @@ static const struct net *find_net(const struct docker *d,
 	json_t *first = json_array_get(data, 0);
 	const char *space =
 		json_string_value(json_object_get(first, "AddressSpace"));
-	struct ip_prefix pool;
+	struct ip_prefix gateway;
 
 	if (!space || !str_eq(space, DOCKER_SPACE)) {
 		refuse(r, API_UNSUPPORTED, "IPv4Data", CREATE,
@@ -203,16 +203,21 @@ static const struct net *find_net(const struct docker *d,
 		       "a network of netd has one subnet");
 		return NULL;
 	}
-	if (json_read_prefix(json_object_get(first, "Pool"), &pool)) {
-		refuse(r, API_INVALID, "IPv4Data", NULL, "Pool is no subnet");
+	/* The pool's id is not among what is said here; its gateway is. */
+	if (json_read_prefix(json_object_get(first, "Gateway"), &gateway)) {
+		refuse(r, API_INVALID, "IPv4Data", NULL,
+		       "Gateway is no address of netd's IPAM");
 		return NULL;
 	}
 	for (const struct net *net = d->cfg.model->nets; net;
-	     net = net->hh.next)
-		if (net->rev && prefix_eq(&net->subnet, &pool))
+	     net = net->hh.next) {
+		struct ip_addr own = net_gateway(net);
+
+		if (net->rev && ip_eq(&own, &gateway.addr))
 			return net;
+	}
 	refuse(r, API_NOT_FOUND, "IPv4Data", "create the network again",
-	       "no network of netd has the pool's subnet any more");
+	       "no network of netd has the pool's gateway any more");
 	return NULL;
 }
 
