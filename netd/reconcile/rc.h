@@ -146,6 +146,9 @@ void rc_pod_hide(struct reconcile *rc, const struct attachment *at);
 /* Also what was only begun; a pod without any attachment goes. */
 void rc_pod_drop(struct reconcile *rc, struct pod *pod, struct attachment *at);
 
+/* resolvers.c: whom the host asks, for pods that ask as the host does. */
+void rc_resolvers(struct reconcile *rc);
+
 /* handed.c: what an engine has taken, and what is back. */
 void rc_handed_check(struct reconcile *rc);
 void rc_handed_watch(struct reconcile *rc);

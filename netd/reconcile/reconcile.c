@@ -311,6 +311,7 @@ static void audit(struct reconcile *rc)
 	dns_audit_begin(rc->cfg.dns);
 	put_host(rc);
 	put_guards(rc);
+	rc_resolvers(rc);
 	put_all(rc);
 	/* Links and their map entries go by the overlay, hence first. */
 	overlay_audit_end(rc->cfg.overlay);

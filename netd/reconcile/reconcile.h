@@ -43,6 +43,9 @@ struct reconcile_config {
 	/* The store's addresses, kept from pods. */
 	const struct want_guard *guards;
 	size_t guards_len;
+	/* Resolvers that netd was told to use: the host's, for one. */
+	const struct ip_addr *upstreams;
+	size_t upstreams_len;
 	/* The tunnel device is another than at the start: close and open again.
 	 */
 	void (*on_tunnel_new)(void *arg);
