@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Docker's network driver: real engines on two hosts at once.
+
+load ../lib/e2e
+load ../lib/docker
+
+setup_file()
+{
+	export NETD_ADAPTERS_DOCKER_ENABLED=true
+	export NETD_ADAPTERS_DOCKER_GRACE=2s
+	lab_up 2
+	docker_up 1
+	docker_up 2
+	n 1 network create blue
+	until_true 5 n 2 network inspect blue
+	n 1 service create redis --network blue --port 6379
+	join 1 blue blue
+	join 2 blue blue
+}
+
+teardown_file()
+{
+	docker_down
+	lab_down
+	docker_trace
+}
+
+# join K NETWORK NAME [OPTIONS..]: a network of the engine for the cluster's.
+join()
+{
+	local k=$1 network=$2 name=$3
+	shift 3
+	dkn "$k" network create -d netd --ipam-driver netd \
+		--ipam-opt netd.network="$network" "$@" "$name" >/dev/null
+}
+
+# web K NAME [OPTIONS..]: a container that says its name and who asked.
+web()
+{
+	local k=$1 name=$2
+	shift 2
+	dkn "$k" run -d --name "$name" --hostname "$name" "$@" box \
+		httpd -f -p 80 -h /www >/dev/null
+}
+
+ip_of() { dkn "$1" inspect -f "{{(index .NetworkSettings.Networks \"${3:-blue}\").IPAddress}}" "$2"; }
+ask() { timeout 5 curl -s -m 3 "http://$1/cgi-bin/who"; }
+export -f ask
+inside() { dkn "$1" exec "$2" timeout 5 wget -qO- "http://$3/cgi-bin/who"; }
+one_off() { dkn "$1" run --rm --network "${2%% *}" ${2#* } box "${@:3}"; }
+# What newer clients say otherwise: an address and a MAC of the container's.
+static_box()
+{
+	curl -sf --unix-socket "$DOCKER_RUN/1/sock" \
+		-H 'Content-Type: application/json' -d "{\"Image\": \"box\",
+		\"Cmd\": [\"sleep\", \"600\"], \"MacAddress\": \"$2\",
+		\"HostConfig\": {\"NetworkMode\": \"fixed\"},
+		\"NetworkingConfig\": {\"EndpointsConfig\": {\"fixed\":
+		{\"IPAMConfig\": {\"IPv4Address\": \"$1\"}}}}}" \
+		'http://d/v1.41/containers/create?name=static'
+	dk start static
+}
+held() { n "$1" docker status -o json | jq -r '.addresses[].ip' | sort; }
+pods_on() { n "$1" pod ls -o json | jq -r --arg n "node$1" '.[] | select(.node == $n) | .name'; }
+no_pods() { [[ -z $(pods_on "$1") ]]; }
+
+@test "a network without netd's IPAM is refused with the right command" {
+	run ! dk network create -d netd plain
+	[[ $output == *"same addresses out on every host"* ]]
+	[[ $output == *"docker network create -d netd --ipam-driver netd --ipam-opt netd.network=NAME NAME"* ]]
+	run ! dk network create -d netd --ipam-driver netd plain
+	[[ $output == *"--ipam-opt netd.network=NAME"* ]]
+}
+
+@test "containers of two engines reach each other" {
+	web 1 one --network blue
+	web 2 two --network blue
+	[ "$(inside 1 one "$(ip_of 2 two)")" = "two from $(ip_of 1 one)" ]
+	[ "$(inside 2 two "$(ip_of 1 one)")" = "one from $(ip_of 2 two)" ]
+	[ "$(ip_of 1 one)" != "$(ip_of 2 two)" ]
+}
+
+@test "names: the engine's own, netd's and those outside, without --dns" {
+	dk run --rm --network blue box nslookup one | grep "$(ip_of 1 one)"
+	dk run --rm --network blue box nslookup redis.blue |
+		grep "$(svc_vip 1 redis blue)"
+	dk exec one nslookup redis.blue | grep "$(svc_vip 1 redis blue)"
+	dk exec one nslookup example.test | grep 198.51.100.1
+	dk exec one nslookup "$(ip_of 1 one)"
+}
+
+@test "an alias of netd's resolves on the other engine" {
+	dk run -d --name cache --network name=blue,driver-opt=netd.alias=cache \
+		box sleep 600 >/dev/null
+	until_true 5 dkn 2 exec two nslookup cache.blue
+	dkn 2 exec two nslookup cache.blue | grep "$(ip_of 1 cache)"
+	dk rm -f cache
+}
+
+@test "-p reaches the container with the client's own address" {
+	web 1 pub --network blue -p 8080:80 -p 127.0.0.1:8081:80
+	[ "$(ask_on ext ask 192.0.2.1:8080)" = "pub from 192.0.2.254" ]
+	[ "$(ask_on 2 ask 192.0.2.1:8080)" = "pub from 192.0.2.2" ]
+	[ "$(ask_on 1 ask 127.0.0.1:8081)" = "pub from 192.0.2.1" ]
+	run ! ask_on ext ask 192.0.2.1:8081
+	n 1 pod ls | grep '8080->80/tcp'
+	run ! web 1 taken --network blue -p 8080:80
+	dk logs taken || :
+	dk rm -f taken pub
+	run ! ask_on ext ask 192.0.2.1:8080
+}
+
+@test "--ip, --mac-address and their conflicts" {
+	local subnet base
+	subnet=$(n 1 network inspect blue | jq -r '.[0].subnets[0]')
+	base=${subnet%.*}
+	join 1 blue fixed --subnet "$subnet"
+	static_box "$base.200" 02:11:22:33:44:55
+	dk exec static ip addr show eth0 | grep "inet $base.200/"
+	dk exec static ip addr show eth0 | grep 02:11:22:33:44:55
+	run ! dkn 1 run --rm --network fixed --ip "$base.200" box true
+	[[ $output == *"$base.200"*"is taken by pod"* ]]
+	dk restart -t 0 static
+	dk exec static ip addr show eth0 | grep "inet $base.200/"
+	run ! dkn 1 run --rm --network fixed --ip 10.200.0.7 box true
+	dk rm -f static
+	dk network rm fixed
+}
+
+@test "--internal has no way out, and names of its own" {
+	join 1 dark dark --internal
+	n 1 network inspect dark | jq -e '.[0].internal'
+	n 1 service create db --network dark --port 5432
+	web 1 in-1 --network dark
+	web 1 in-2 --network dark
+	inside 1 in-1 "$(ip_of 1 in-2 dark)" | grep '^in-2'
+	dk exec in-1 nslookup in-2
+	dk exec in-1 nslookup db.dark | grep "$(svc_vip 1 db dark)"
+	run ! dk exec in-1 timeout 2 wget -qO- http://198.51.100.1/
+	run ! dk exec in-1 nslookup example.test
+	dk rm -f in-1 in-2
+	n 1 service rm db --network dark
+	dk network rm dark
+	until_true 5 bash -c "! '$BIN/netctl' -H unix://$RUN/node1/netd.sock network inspect dark"
+}
+
+@test "several networks, joined and left while it runs" {
+	join 1 red red
+	web 1 both --network blue
+	web 1 other --network red
+	dk network connect red both
+	inside 1 both "$(ip_of 1 other red)" | grep '^other'
+	inside 1 both "$(ip_of 1 one)" | grep '^one'
+	run ! inside 1 other "$(ip_of 1 one)"
+	dk network disconnect red both
+	run ! inside 1 both "$(ip_of 1 other red)"
+	inside 1 both "$(ip_of 1 one)" | grep '^one'
+	dk rm -f both other
+	dk network rm red
+}
+
+@test "--dns is left alone" {
+	dk run --rm --network blue --dns 192.0.2.254 box nslookup example.test
+	run ! dk run --rm --network blue --dns 192.0.2.254 box \
+		nslookup redis.blue
+}
+
+@test "the gateway is Docker's, or nobody's, when that is asked for" {
+	join 1 blue gw-docker -o netd.gateway=docker
+	join 1 blue gw-none -o netd.gateway=none
+	web 1 gd --network gw-docker -p 8090:80
+	web 1 gn --network gw-none
+	dk port gd | grep 8090
+	ask_on ext ask 192.0.2.1:8090 | grep '^gd from'
+	dk exec gd nslookup redis.blue | grep "$(svc_vip 1 redis blue)"
+	inside 1 gd "$(ip_of 2 two)" | grep '^two'
+	inside 1 gn "$(ip_of 2 two)" | grep '^two'
+	run ! dk exec gn timeout 2 wget -qO- http://198.51.100.1/
+	dk rm -f gd gn
+	dk network rm gw-docker gw-none
+	run ! join 1 blue bad -o netd.gateway=both
+	[[ $output == *"netd, docker or none"* ]]
+}
+
+@test "netd killed and started: nothing is lost" {
+	web 1 keep --network blue -p 8082:80
+	lab kill 1
+	inside 1 keep "$(ip_of 2 two)" | grep '^two'
+	[ "$(ask_on ext ask 192.0.2.1:8082)" = "keep from 192.0.2.254" ]
+	lab start 1
+	inside 1 keep "$(ip_of 2 two)" | grep '^two'
+	dk exec keep nslookup redis.blue | grep "$(svc_vip 1 redis blue)"
+	[ "$(ask_on ext ask 192.0.2.1:8082)" = "keep from 192.0.2.254" ]
+	dk restart -t 0 keep
+	[ "$(ask_on ext ask 192.0.2.1:8082)" = "keep from 192.0.2.254" ]
+	dk rm -f keep
+}
+
+@test "everything that ended has given its address back" {
+	dk rm -f one
+	dkn 2 rm -f two
+	until_true 5 no_pods 1
+	until_true 5 no_pods 2
+	until_true 5 test -z "$(held 1)"
+	until_true 5 test -z "$(held 2)"
+	[ "$(on 1 ip -br link | grep -c -E '^n[dp][0-9a-f]{12}')" -eq 0 ]
+}
+
+@test "the engine ends without a trace" {
+	dk network rm blue
+	dkn 2 network rm blue
+	n 1 network inspect blue
+	docker_down
+	docker_trace
+}
