@@ -324,7 +324,7 @@ static int wish(const char *args, const char *more, json_t **ret,
 		struct cni_error *e)
 {
 	struct cni_env env = { .command = CNI_ADD,
-			       .container = "0123456789abcdef.x",
+			       .container = "default-web.1",
 			       .netns = "/run/netns/x",
 			       .ifname = "eth0",
 			       .args = args };
@@ -346,8 +346,8 @@ static void test_wish(void **state)
 		const char *expect;
 	} rows[] = {
 		{ NULL, "",
-		  "{\"owner\":\"cni\",\"container\":\"0123456789abcdef.x\","
-		  "\"ifname\":\"eth0\",\"name\":\"0123456789ab\",\"config\":"
+		  "{\"owner\":\"cni\",\"container\":\"default-web.1\","
+		  "\"ifname\":\"eth0\",\"name\":\"default-web-1\",\"config\":"
 		  "\"lab\",\"network\":\"default\",\"label\":{}}" },
 		{ "IgnoreUnknown=1;K8S_POD_NAME=Web.1;K8S_POD_NAMESPACE=shop;"
 		  "X=1",
@@ -361,7 +361,7 @@ static void test_wish(void **state)
 		  "\"api\",\"nomad.alloc\":\"c0ffee12-34\",\"nomad.job\":"
 		  "\"shop\",\"nomad.region\":\"global\",\"nomad.namespace\":"
 		  "\"n\"}}" },
-		{ "K8S_POD_NAME=;", "", "{\"name\":\"0123456789ab\"}" },
+		{ "K8S_POD_NAME=;", "", "{\"name\":\"default-web-1\"}" },
 		{ "NETD_LABELS=app=web,tier=",
 		  ",\"labels\":{\"app\":\"conf\",\"env\":\"lab\"},\"args\":{"
 		  "\"cni\":{\"labels\":[{\"key\":\"app\",\"value\":\"cni\"}]}}",
@@ -423,6 +423,28 @@ static void test_wish(void **state)
 		json_decref(body);
 		json_decref(want);
 	}
+}
+
+static void test_wish_long_id(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef";
+	struct cni_env env = { .command = CNI_ADD,
+			       .container = id,
+			       .netns = "/run/netns/x",
+			       .ifname = "eth0" };
+	struct cni_error e = { 0 };
+	struct cni_conf conf;
+	json_t *body;
+
+	(void)state;
+	assert_int_equal(read_conf("{" V11 "}", CNI_ADD, &conf, &e), 0);
+	assert_int_equal(cni_wish(&env, &conf, &body, &e), 0);
+	assert_string_equal(json_string_value(json_object_get(body, "name")),
+			    "0123456789ab");
+	assert_string_equal(
+		json_string_value(json_object_get(body, "container")), id);
+	json_decref(body);
+	cni_conf_free(&conf);
 }
 
 static void test_wish_refuses(void **state)
@@ -729,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_conf_refuses),
 		cmocka_unit_test(test_conf_too_large),
 		cmocka_unit_test(test_wish),
+		cmocka_unit_test(test_wish_long_id),
 		cmocka_unit_test(test_wish_refuses),
 		cmocka_unit_test(test_survivors),
 		cmocka_unit_test(test_result),

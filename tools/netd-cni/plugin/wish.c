@@ -120,6 +120,14 @@ static char *as_label(const char *text, size_t max)
 	return label;
 }
 
+/* Sixty-four digits tell a person no more than twelve do. */
+static char *id_name(const char *id)
+{
+	bool digits = strspn(id, "0123456789abcdef") == strlen(id);
+
+	return as_label(id, digits ? SHORT_ID : LABEL_MAX);
+}
+
 static char *pod_name(const struct wish *w)
 {
 	const char *k8s = arg(w, "K8S_POD_NAME");
@@ -141,7 +149,7 @@ static char *pod_name(const struct wish *w)
 			return name;
 		free(name);
 	}
-	return as_label(w->env->container, SHORT_ID);
+	return id_name(w->env->container);
 }
 
 /* ---- labels ---- */

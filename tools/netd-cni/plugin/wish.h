@@ -11,7 +11,8 @@
  *   NOMAD_REGION, _NAMESPACE, _JOB_ID, _GROUP_NAME, _ALLOC_ID
  *                             nomad.region, .namespace, .job, .group, .alloc
  *   NETD_LABELS=K=V,K=V       these
- *   otherwise                 the name: the container's id, 12 characters
+ *   otherwise                 the name: the container's id; of one that is
+ *                             hexadecimal, 12 digits
  *
  * and those of `labels` in the configuration and of args.cni.labels.
  */
