@@ -280,6 +280,16 @@ static void dns_program(char *path, size_t size)
 	str_copy(path, size, NETD_LIBEXECDIR "/netd-dns");
 }
 
+/* None: off, which is no address. */
+static struct ip_addr listen_address(const struct config *cfg)
+{
+	struct ip_addr addr;
+
+	if (ip_parse(cfg->dns_listen, &addr))
+		return (struct ip_addr){ { 0 } };
+	return addr;
+}
+
 static int open_dns(struct netd *d)
 {
 	char program[4096];
@@ -290,6 +300,7 @@ static int open_dns(struct netd *d)
 		.upstreams = d->cfg.upstreams,
 		.upstreams_len = d->cfg.upstreams_len,
 		.settings = d->cfg.dns,
+		.listen = listen_address(&d->cfg),
 		.user = d->cfg.dns_user,
 	};
 	int err;
@@ -298,8 +309,6 @@ static int open_dns(struct netd *d)
 	for (size_t i = 0; i < d->cfg.dns_allow_len; i++)
 		str_copy(dns.settings.allow[i], sizeof(dns.settings.allow[i]),
 			 d->cfg.dns_allow[i]);
-	if (!str_eq(d->cfg.dns_listen, "off"))
-		ip_parse(d->cfg.dns_listen, &dns.listen);
 	dns_program(program, sizeof(program));
 	err = dns_open(d->loop, &dns, &d->dns);
 	return err ? fail(err, "the DNS server", program) : 0;
@@ -393,11 +402,6 @@ static json_t *drops(void *arg)
 	return list;
 }
 
-static int server_pid(void *arg)
-{
-	return dns_pid(arg);
-}
-
 static json_t *docker_status(void *arg)
 {
 	const struct netd *d = arg;
@@ -484,8 +488,8 @@ static int open_api(struct netd *d)
 		.drops_arg = d->bpf,
 		.docker = docker_status,
 		.docker_arg = d,
-		.dns_pid = server_pid,
-		.dns_arg = d->dns,
+		.dns = d->dns,
+		.dns_listen = listen_address(&d->cfg),
 	};
 	int err = ops_new(&ops, &d->ops);
 

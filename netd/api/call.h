@@ -57,6 +57,8 @@ ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 ops_fn op_dns_record_add, op_dns_record_list, op_dns_record_delete,
 	op_dns_upstream_set, op_dns_upstream_list, op_dns_upstream_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
+ops_fn op_dns_query, op_dns_stats, op_dns_cache_list, op_dns_cache_flush,
+	op_dns_upstream_status, op_dns_resolved;
 ops_fn op_events, op_docker_status;
 
 /* As ops_run(), for what is no operation of the API: an adapter's own. */

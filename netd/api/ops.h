@@ -17,6 +17,7 @@
 #include "refusal.h"
 #include "store.h"
 
+struct dns;
 struct ev_loop;
 struct ops;
 
@@ -31,8 +32,9 @@ struct ops_config {
 	/* What is known of the container engine; the caller's. */
 	json_t *(*docker)(void *arg);
 	void *docker_arg;
-	int (*dns_pid)(void *arg);
-	void *dns_arg;
+	struct dns *dns;
+	/* Where programs of this host ask it; none: nowhere. */
+	struct ip_addr dns_listen;
 };
 
 int ops_new(const struct ops_config *config, struct ops **ret);

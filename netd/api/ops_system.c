@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes, the one-screen status, drop counters, version. */
 #include "call.h"
+#include "netd/dns.h"
 #include "netd/util.h"
 #include "node.h"
 #include "pod.h"
@@ -105,7 +106,7 @@ enum ops_next op_status(struct call *call)
 		NETD_VERSION, "store", store_json(call), "checks", checks,
 		"nodes", nodes_json(call), "networks", networks, "pods",
 		(json_int_t)HASH_COUNT(call->m->pods), "services", services,
-		"dns_pid", cfg->dns_pid(cfg->dns_arg), "rss_kb", rss_kb());
+		"dns_pid", dns_pid(cfg->dns), "rss_kb", rss_kb());
 	return OPS_REPLY;
 }
 

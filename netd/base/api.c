@@ -225,6 +225,27 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "network", .type = API_STR, .value = "NETWORK",
 		  .help = "the one of this network (default: every network's)" },
 	} },
+	[API_DNS_QUERY] = { "dns.query", "POST", "/v1/dns/query", {
+		NAME_ARG("name that is asked for"),
+		{ .name = "type", .type = API_STR, .positional = true,
+		  .value = "TYPE", .help = "type of record (default: A)" },
+		{ .name = "from", .type = API_STR, .value = "POD",
+		  .help = "pod of this node that asks (default: the host)" },
+	} },
+	[API_DNS_STATS] = { "dns.stats", "GET", "/v1/dns/stats", { { 0 } } },
+	[API_DNS_CACHE_LIST] = { "dns.cache.list", "GET", "/v1/dns/cache", {
+		{ .name = "name", .type = API_STR, .value = "NAME",
+		  .help = "only what is at or below it" },
+	} },
+	[API_DNS_CACHE_FLUSH] = { "dns.cache.flush", "DELETE",
+		"/v1/dns/cache", {
+		{ .name = "name", .type = API_STR, .positional = true,
+		  .value = "NAME", .help = "only what is at or below it" },
+	} },
+	[API_DNS_UPSTREAM_STATUS] = { "dns.upstream.status", "GET",
+		"/v1/dns/servers", { { 0 } } },
+	[API_DNS_RESOLVED] = { "dns.resolved", "GET", "/v1/dns/resolved",
+		{ { 0 } } },
 	[API_NODE_LIST] = { "node.list", "GET", "/v1/nodes", { { 0 } } },
 	[API_STATUS] = { "status", "GET", "/v1/status", { { 0 } } },
 	[API_EVENTS] = { "events", "GET", "/v1/events", {

@@ -117,6 +117,18 @@ static void check_dns(struct check *c)
 	str_copy(c->hint, sizeof(c->hint), "see the log of netd");
 }
 
+static void check_dns_host(struct check *c)
+{
+	int err = dns_listen_error(c->rc->cfg.dns);
+
+	c->ok = !err;
+	str_format(c->value, sizeof(c->value), "%s",
+		   err ? strerror(-err) : "listens");
+	str_copy(c->hint, sizeof(c->hint),
+		 "pods are served; for this host's programs set dns.listen to "
+		 "another loopback address, or to off");
+}
+
 static void check_store(struct check *c)
 {
 	struct store_status st = store_status(c->rc->store);
@@ -150,11 +162,17 @@ static const struct {
 	const char *name;
 	void (*run)(struct check *c);
 } checks[] = {
-	{ "store", check_store },	    { "node name", check_name },
-	{ "tunnel", check_tunnel },	    { "tc hook", check_hooks },
-	{ "node to node", check_path },	    { "cgroup2", check_cgroup },
-	{ "dns server", check_dns },	    { "nft table", check_nft },
-	{ "ip_forward", check_forward },    { "rp_filter", check_rp_filter },
+	{ "store", check_store },
+	{ "node name", check_name },
+	{ "tunnel", check_tunnel },
+	{ "tc hook", check_hooks },
+	{ "node to node", check_path },
+	{ "cgroup2", check_cgroup },
+	{ "dns server", check_dns },
+	{ "dns for the host", check_dns_host },
+	{ "nft table", check_nft },
+	{ "ip_forward", check_forward },
+	{ "rp_filter", check_rp_filter },
 	{ "FORWARD policy", check_policy },
 };
 

@@ -51,6 +51,7 @@ extern const struct cmd network_cmds[];
 extern const struct cmd pod_cmds[];
 extern const struct cmd service_cmds[];
 extern const struct cmd dns_cmds[];
+extern const struct cmd resolver_cmds[];
 extern const struct cmd docker_cmds[];
 extern const struct cmd cni_cmds[];
 extern const struct cmd system_cmds[];
