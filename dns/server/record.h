@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <uthash.h>
-
 #include "name.h"
 #include "netd/want.h"
 #include "ready.h"
@@ -26,7 +24,6 @@
 #define RECORD_KEY_MAX (RECORD_KEY_HEAD + DNS_NAME_MAX)
 
 struct record {
-	UT_hash_handle hh;
 	uint32_t ttl;
 	/* Bytes of the other records and of the hosts. */
 	uint32_t rrs_len;
