@@ -27,8 +27,6 @@ struct job {
 	uint16_t name_at;
 	/* Aliases followed; the last one's target is q->chain.target. */
 	unsigned aliases;
-	struct view view;
-	struct dns_reply reply;
 	const struct ip_addr *src;
 	unsigned upstream;
 	const struct stub *stub;
@@ -36,6 +34,9 @@ struct job {
 	const char *step;
 	const struct zone *zone;
 	const struct record *rec;
+	/* Not zeroed for each query, which would show: filled when needed. */
+	struct dns_reply reply;
+	struct view view;
 };
 
 /* What some labels of the name mean on a network. */

@@ -314,8 +314,8 @@ static enum step_verdict step_network(struct job *job)
 	net = zone_at(job, last);
 	if (!net)
 		return STEP_NEXT;
-	if (last > 0 && !find_in(job, net, 0, last, &f) &&
-	    find_anywhere(job, 0, name->labels, &f))
+	if (last > 0 && (find_in(job, net, 0, last, &f) ||
+			 find_anywhere(job, 0, name->labels, &f)))
 		return respond_found(job, &f, last);
 	return network_form(job, net, last, last);
 }
@@ -436,14 +436,16 @@ enum query_verdict query_answer(struct query_env *env, const void *data,
 				struct dns_query *q, void *out,
 				struct query_result *ret)
 {
-	struct job job = { .env = env,
-			   .q = q,
-			   .name = &q->name,
-			   .name_at = DNS_HEADER_LEN,
-			   .src = src };
+	struct job job;
 	enum step_verdict verdict;
 	int rcode = dns_query_read(data, len, q);
 
+	memset(&job, 0, offsetof(struct job, reply));
+	job.env = env;
+	job.q = q;
+	job.name = &q->name;
+	job.name_at = DNS_HEADER_LEN;
+	job.src = src;
 	env->stats.queries++;
 	if (rcode == DNS_DROP) {
 		env->stats.dropped++;

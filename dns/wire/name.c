@@ -13,13 +13,17 @@ static uint8_t lower(uint8_t c)
 
 static int append(struct dns_name *name, const uint8_t *label, size_t n)
 {
+	uint8_t *to;
+
 	/* A byte is kept for the root. */
 	if (name->len + 1u + n + 1u > DNS_NAME_MAX)
 		return -EBADMSG;
+	to = name->b + name->len;
 	name->at[name->labels++] = name->len;
-	name->b[name->len++] = (uint8_t)n;
+	name->len = (uint8_t)(name->len + 1u + n);
+	*to++ = (uint8_t)n;
 	for (size_t i = 0; i < n; i++)
-		name->b[name->len++] = lower(label[i]);
+		to[i] = lower(label[i]);
 	return 0;
 }
 
