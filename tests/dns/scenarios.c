@@ -589,7 +589,7 @@ static int file_run(struct run *r, const char *program)
 		return 1;
 	}
 	r->loop = ev_loop_new(0);
-	err = world_new(r->loop, program, &r->world);
+	err = world_new(r->loop, program, true, &r->world);
 	if (err) {
 		printf("%s: no world: error=%d\n", r->file, err);
 		return 1;

@@ -39,14 +39,19 @@ static int run(const char *command)
 	return system(command) ? -EIO : 0;
 }
 
-int world_new(struct ev_loop *loop, const char *program, struct world **ret)
+static int own_net(void)
 {
-	struct world *w;
-	int err;
-
 	if (unshare(CLONE_NEWNET))
 		return -errno;
-	err = run("ip link set lo up && ip route add local 0.0.0.0/0 dev lo");
+	return run("ip link set lo up && ip route add local 0.0.0.0/0 dev lo");
+}
+
+int world_new(struct ev_loop *loop, const char *program, bool own,
+	      struct world **ret)
+{
+	struct world *w;
+	int err = own ? own_net() : 0;
+
 	if (err)
 		return err;
 	w = xzalloc(sizeof(*w));

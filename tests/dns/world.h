@@ -17,8 +17,12 @@
 
 struct world;
 
-/* Enters a namespace of its own (once per process); needs root. */
-int world_new(struct ev_loop *loop, const char *program, struct world **ret);
+/*
+ * own: enters a namespace of its own (once per process), else in the one it
+ * is in, whose addresses are there. Needs root.
+ */
+int world_new(struct ev_loop *loop, const char *program, bool own,
+	      struct world **ret);
 void world_free(struct world *w);
 
 /*
