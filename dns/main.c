@@ -7,15 +7,14 @@
  * before it reads anything, and goes on answering when netd is away.
  */
 #include <ev.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 
 #include "netd/log.h"
 #include "netd/util.h"
 #include "privs.h"
 #include "proto.h"
 #include "server.h"
+#include "child.h"
 
 static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 {
@@ -24,24 +23,8 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/*
- * Calling listen() again makes this process, not netd, the one that
- * SO_PEERCRED names to whoever connects: a later netd learns our pid.
- */
-static int sockets_check(void)
-{
-	static const int fds[] = { PROTO_FD_LISTEN, PROTO_FD_CONTROL };
-
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		int flags = fcntl(fds[i], F_GETFL);
-
-		if (flags < 0 ||
-		    fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0 ||
-		    fcntl(fds[i], F_SETFD, FD_CLOEXEC) < 0)
-			return -errno;
-	}
-	return listen(PROTO_FD_LISTEN, 8) ? -errno : 0;
-}
+/* Ours when the user does not exist. */
+#define OWN_UID 64742
 
 static int serve(const char *user)
 {
@@ -49,13 +32,13 @@ static int serve(const char *user)
 	struct server *s = NULL;
 	struct ev_loop *loop;
 	ev_signal term;
-	int err = sockets_check();
+	int err = child_check();
 
 	if (err) {
 		log_err("dns: not started by netd error=%d", err);
 		return err;
 	}
-	err = privs_drop(user);
+	err = privs_drop(user, OWN_UID);
 	if (!err)
 		err = privs_filter();
 	if (err) {
@@ -69,7 +52,7 @@ static int serve(const char *user)
 	ev_signal_start(loop, &term);
 	err = server_new(loop, owner, &s);
 	if (!err)
-		err = server_control_open(s, PROTO_FD_LISTEN, PROTO_FD_CONTROL);
+		err = server_control_open(s, CHILD_FD_LISTEN, CHILD_FD_CONTROL);
 	if (!err)
 		ev_run(loop, 0);
 	server_free(s);

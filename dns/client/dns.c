@@ -25,7 +25,11 @@
 #include "resolv.h"
 #include "shadow.h"
 #include "sockets.h"
-#include "spawn.h"
+#include "child.h"
+
+/* Names in the run folder: the server, and one that will take its place. */
+#define SOCKET_NOW "dns.sock"
+#define SOCKET_NEXT "dns.sock.next"
 
 /*
  * How often resolv.conf is read: its size and its second of change may stay
@@ -287,7 +291,7 @@ static void take_synced(struct dns *dns)
 		return;
 	proto_send(dns->old_fd, PROTO_QUIT, NULL, 0, NULL);
 	old_down(dns);
-	if (renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET))
+	if (renameat(dns->dir, SOCKET_NEXT, dns->dir, SOCKET_NOW))
 		log_warn("dns: socket not renamed error=%d", errno);
 	log_info("dns: server replaced pid=%d", dns->pid);
 }
@@ -366,7 +370,7 @@ static void on_old(struct ev_loop *loop, ev_io *w, int revents)
 	log_warn("dns: the server to be replaced ended early");
 	old_down(dns);
 	dns->tell_config = true;
-	renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
+	renameat(dns->dir, SOCKET_NEXT, dns->dir, SOCKET_NOW);
 	changed(dns);
 }
 
@@ -374,12 +378,12 @@ static void on_old(struct ev_loop *loop, ev_io *w, int revents)
 
 static int server_try(struct dns *dns)
 {
-	const char *name = dns->old_fd >= 0 ? SPAWN_SOCKET_NEXT : SPAWN_SOCKET;
+	const char *name = dns->old_fd >= 0 ? SOCKET_NEXT : SOCKET_NOW;
 	struct proto_hello hello;
 	pid_t pid;
 	int err, fd;
 
-	err = spawn_start(dns->dir, name, dns->program, dns->user, &pid, &fd);
+	err = child_start(dns->dir, name, dns->program, dns->user, &pid, &fd);
 	if (err)
 		return err;
 	proto_hello_fill(&hello, 0);
@@ -408,6 +412,20 @@ static void on_restart(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	server_start(w->data);
+}
+
+static void tell_end(int fd)
+{
+	struct proto_hello hello;
+
+	proto_hello_fill(&hello, 0);
+	proto_send(fd, PROTO_HELLO, &hello, sizeof(hello), NULL);
+	proto_send(fd, PROTO_QUIT, NULL, 0, NULL);
+}
+
+static int server_end(int dir, const char *socket_name)
+{
+	return child_end(dir, socket_name, tell_end);
 }
 
 /* Adopting one: the only place that waits, once, when netd starts. */
@@ -465,14 +483,14 @@ static int greet(struct dns *dns, int fd, bool *same)
  */
 static int server_connect(struct dns *dns, pid_t *pid, int *ret)
 {
-	int err = spawn_connect(dns->dir, SPAWN_SOCKET, pid, ret);
+	int err = child_connect(dns->dir, SOCKET_NOW, pid, ret);
 
 	if (!err) {
-		spawn_end(dns->dir, SPAWN_SOCKET_NEXT);
+		server_end(dns->dir, SOCKET_NEXT);
 		return 0;
 	}
-	renameat(dns->dir, SPAWN_SOCKET_NEXT, dns->dir, SPAWN_SOCKET);
-	return spawn_connect(dns->dir, SPAWN_SOCKET, pid, ret);
+	renameat(dns->dir, SOCKET_NEXT, dns->dir, SOCKET_NOW);
+	return child_connect(dns->dir, SOCKET_NOW, pid, ret);
 }
 
 static int adopt(struct dns *dns)
@@ -489,7 +507,7 @@ static int adopt(struct dns *dns)
 		log_warn("dns: server does not greet and is ended error=%d",
 			 err);
 		found_drop_all(dns);
-		spawn_end(dns->dir, SPAWN_SOCKET);
+		server_end(dns->dir, SOCKET_NOW);
 		return err;
 	}
 	if (same) {
@@ -659,7 +677,7 @@ int dns_open(struct ev_loop *loop, const struct dns_config *config,
 	     struct dns **ret)
 {
 	AUTO(dns_closep) struct dns *dns = dns_new(loop, config);
-	int err = spawn_dir_open(config->run_dir, &dns->dir);
+	int err = child_dir_open(config->run_dir, &dns->dir);
 
 	if (err)
 		return err;
@@ -684,8 +702,8 @@ int dns_remove(const char *run_dir)
 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : -errno;
-	next = spawn_end(dir, SPAWN_SOCKET_NEXT);
-	err = spawn_end(dir, SPAWN_SOCKET);
+	next = server_end(dir, SOCKET_NEXT);
+	err = server_end(dir, SOCKET_NOW);
 	return err ? err : next;
 }
 

@@ -33,10 +33,6 @@
 /* UDP, then TCP. */
 #define PROTO_FDS_MAX 2
 
-/* Descriptors the server is started with. */
-#define PROTO_FD_LISTEN 3
-#define PROTO_FD_CONTROL 4
-
 enum proto_type {
 	/* Both ways. */
 	PROTO_HELLO,

@@ -25,7 +25,7 @@
 #include "netd/util.h"
 #include "msg.h"
 #include "proto.h"
-#include "spawn.h"
+#include "child.h"
 
 #define GATEWAY "10.99.0.1"
 #define POD "10.99.0.5"

@@ -42,11 +42,11 @@ static void limits_set(void)
 	setrlimit(RLIMIT_CORE, &none);
 }
 
-static int user_become(const char *user)
+static int user_become(const char *user, uid_t other)
 {
 	const struct passwd *pw = user && *user ? getpwnam(user) : NULL;
-	uid_t uid = pw ? pw->pw_uid : PRIVS_UID;
-	gid_t gid = pw ? pw->pw_gid : PRIVS_UID;
+	uid_t uid = pw ? pw->pw_uid : other;
+	gid_t gid = pw ? pw->pw_gid : other;
 	int err;
 
 	/* The bounding set first: it needs a capability to be emptied. */
@@ -58,13 +58,13 @@ static int user_become(const char *user)
 	return err ? -errno : 0;
 }
 
-int privs_drop(const char *user)
+int privs_drop(const char *user, uid_t uid)
 {
 	int err;
 
 	limits_set();
 	if (geteuid() == 0) {
-		err = user_become(user);
+		err = user_become(user, uid);
 		if (err)
 			return err;
 	}
@@ -153,7 +153,7 @@ static int rules_add(scmp_filter_ctx ctx)
 	for (size_t i = 0; i < ARRAY_LEN(refused) && !err; i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), refused[i],
 				       0);
-	/* Sockets towards the upstreams, and no others. */
+	/* Sockets towards other hosts, and no others. */
 	for (int family = AF_INET; family <= AF_INET6 && !err;
 	     family += AF_INET6 - AF_INET)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,

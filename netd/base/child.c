@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "spawn.h"
+#include "child.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -11,12 +11,11 @@
 
 #include "netd/log.h"
 #include "netd/util.h"
-#include "proto.h"
 
-/* A server that is told to end has nothing left to write. */
+/* A child that is told to end has nothing left to write. */
 #define END_MS 2000
 /* Where the starter's pipe lies in the new process. */
-#define FD_STATUS (PROTO_FD_CONTROL + 1)
+#define FD_STATUS (CHILD_FD_CONTROL + 1)
 
 /* What comes through the pipe: who it is, or why it is not. */
 struct status {
@@ -34,7 +33,7 @@ struct plan {
 	int status_fd;
 };
 
-int spawn_dir_open(const char *run_dir, int *ret)
+int child_dir_open(const char *run_dir, int *ret)
 {
 	AUTO(fd_closep) int fd = -1;
 	struct stat st;
@@ -107,14 +106,14 @@ static void signals_reset(void)
 }
 
 /* Between fork and exec: system calls only. */
-static void become_server(const struct plan *plan)
+static void become_child(const struct plan *plan)
 {
 	int null = open("/dev/null", O_RDWR);
 
 	signals_reset();
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    dup2(plan->listen_fd, PROTO_FD_LISTEN) < 0 ||
-	    dup2(plan->control_fd, PROTO_FD_CONTROL) < 0 ||
+	    dup2(plan->listen_fd, CHILD_FD_LISTEN) < 0 ||
+	    dup2(plan->control_fd, CHILD_FD_CONTROL) < 0 ||
 	    dup3(plan->status_fd, FD_STATUS, O_CLOEXEC) < 0 ||
 	    close_range(FD_STATUS + 1, ~0U, 0) || chdir("/"))
 		_exit(1);
@@ -131,7 +130,7 @@ static void fork_again(const struct plan *plan)
 	setsid();
 	pid = fork();
 	if (pid == 0)
-		become_server(plan);
+		become_child(plan);
 	status_write(plan->status_fd, pid, pid < 0 ? errno : 0);
 	_exit(0);
 }
@@ -183,10 +182,17 @@ static int run(struct plan *plan, pid_t *ret)
 	return status_read(reader, ret);
 }
 
-int spawn_start(int dir, const char *socket_name, const char *program,
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int child_start(int dir, const char *socket_name, const char *program,
 		const char *user, pid_t *pid, int *ret)
 {
-	AUTO(str_freep) char *name = xstrdup("netd-dns");
+	AUTO(str_freep) char *name = xstrdup(base_name(program));
 	AUTO(str_freep) char *who = xstrdup(user ? user : "");
 	AUTO(str_freep) char *journal = NULL;
 	AUTO(fd_closep) int listener = -1;
@@ -223,7 +229,7 @@ int spawn_start(int dir, const char *socket_name, const char *program,
 	return 0;
 }
 
-int spawn_connect(int dir, const char *socket_name, pid_t *pid, int *ret)
+int child_connect(int dir, const char *socket_name, pid_t *pid, int *ret)
 {
 	AUTO(fd_closep) int fd = -1;
 	struct sockaddr_un sun;
@@ -240,6 +246,7 @@ int spawn_connect(int dir, const char *socket_name, pid_t *pid, int *ret)
 	return 0;
 }
 
+/* What it still says is of no interest; descriptors with it are dropped. */
 static bool wait_end(int fd)
 {
 	int64_t until = mono_ms() + END_MS;
@@ -247,44 +254,52 @@ static bool wait_end(int fd)
 
 	while ((left = until - mono_ms()) > 0) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		struct proto_msg *msg;
-		int err;
+		char byte;
+		ssize_t n;
 
 		if (poll(&p, 1, (int)left) <= 0)
 			continue;
-		msg = xzalloc(sizeof(*msg));
-		err = proto_recv(fd, msg);
-		if (!err)
-			proto_fds_close(msg->fds);
-		free(msg);
-		if (err && err != -EAGAIN)
+		n = recv(fd, &byte, sizeof(byte), 0);
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return true;
 	}
 	return false;
 }
 
-int spawn_end(int dir, const char *socket_name)
+int child_end(int dir, const char *socket_name, void (*tell)(int fd))
 {
 	AUTO(fd_closep) int fd = -1;
-	struct proto_hello hello;
 	pid_t pid = 0;
-	int err = spawn_connect(dir, socket_name, &pid, &fd);
+	int err = child_connect(dir, socket_name, &pid, &fd);
 
 	if (err == -ENOENT)
 		return 0;
 	if (!err) {
-		proto_hello_fill(&hello, 0);
-		proto_send(fd, PROTO_HELLO, &hello, sizeof(hello), NULL);
-		proto_send(fd, PROTO_QUIT, NULL, 0, NULL);
+		tell(fd);
 		/*
 		 * The connection lives, so the pid is still its owner's. Our
 		 * own: one that never called listen() itself.
 		 */
 		if (!wait_end(fd) && pid > 1 && pid != getpid()) {
-			log_warn("dns: server did not end and is killed pid=%d",
-				 pid);
+			log_warn("child: %s did not end and is killed pid=%d",
+				 socket_name, pid);
 			kill(pid, SIGKILL);
 		}
 	}
 	return unlinkat(dir, socket_name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+int child_check(void)
+{
+	static const int fds[] = { CHILD_FD_LISTEN, CHILD_FD_CONTROL };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		int flags = fcntl(fds[i], F_GETFL);
+
+		if (flags < 0 ||
+		    fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0 ||
+		    fcntl(fds[i], F_SETFD, FD_CLOEXEC) < 0)
+			return -errno;
+	}
+	return listen(CHILD_FD_LISTEN, 8) ? -errno : 0;
 }
