@@ -21,20 +21,33 @@
 #include "load.h"
 #include "maglev.h"
 #include "netd.skel.h"
+#include "slots.h"
 #include "window.h"
 
-/* Slots of a VIP's run: beyond, weights are rounded. */
-#define UNIFORM_SLOTS_MAX 16384
+/*
+ * Slots of a VIP's run, so that weights are near enough; less when half of
+ * the arena is in use, so that there is room for everybody.
+ */
+#define SLOTS_EACH 16
+#define SLOTS_LEAST 1024
+#define SLOTS_EACH_TIGHT 4
+#define SLOTS_LEAST_TIGHT 64
 
 struct member {
 	struct want_backend want;
 	uint32_t id;
 };
 
+/*
+ * Backends without a slot take no new connection and keep those they have.
+ * They stand behind the slots of the frontend's run, after their number, so
+ * that a later process knows them: ABI_FRONTEND_PARKED.
+ */
 struct frontend {
 	UT_hash_handle hh;
 	struct abi_frontend_key key;
 	struct abi_frontend value;
+	uint32_t parked;
 	struct member *members;
 	size_t len;
 	uint32_t epoch;
@@ -109,9 +122,16 @@ static bool same_backend(const struct want_backend *x,
 	       ip_eq(&x->vtep, &y->vtep) && x->vni == y->vni;
 }
 
+/* Flags that are asked for; the others come from the set. */
+static uint32_t settings(const struct frontend *fe)
+{
+	return fe->value.flags & ~ABI_FRONTEND_PARKED;
+}
+
 static bool same_set(const struct frontend *x, const struct frontend *y)
 {
-	if (x->len != y->len || x->value.vni != y->value.vni)
+	if (x->len != y->len || x->value.vni != y->value.vni ||
+	    settings(x) != settings(y))
 		return false;
 	for (size_t i = 0; i < x->len; i++) {
 		if (!same_backend(&x->members[i].want, &y->members[i].want) ||
@@ -135,6 +155,14 @@ struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want)
 	return key;
 }
 
+static uint32_t frontend_flags(const struct want_frontend *want)
+{
+	return (want->node ? ABI_FRONTEND_NODE : 0) |
+	       (want->maglev ? ABI_FRONTEND_MAGLEV : 0) |
+	       (want->reset_dead ? ABI_FRONTEND_RESET : 0) |
+	       want->affinity_s << ABI_FRONTEND_AFFINITY_SHIFT;
+}
+
 /* Sorted, each address and port once, this node's own VTEP left out. */
 static struct frontend *frontend_new(const struct ebpf *bpf,
 				     const struct want_frontend *want,
@@ -145,7 +173,7 @@ static struct frontend *frontend_new(const struct ebpf *bpf,
 
 	fe->key = ebpf_frontend_key(want);
 	fe->value.vni = want->vni;
-	fe->value.flags = want->node ? ABI_FRONTEND_NODE : 0;
+	fe->value.flags = frontend_flags(want);
 	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
 	for (size_t i = 0; i < len; i++) {
 		struct want_backend *b = &fe->members[i].want;
@@ -234,35 +262,32 @@ static int assign_ids(struct lb *lb, struct frontend *fe,
 
 /* ---- slots ---- */
 
-static uint32_t gcd(uint32_t a, uint32_t b)
+static uint32_t slots_most(const struct lb *lb, size_t n)
 {
-	return b ? gcd(b, a % b) : a;
+	bool tight = places_used(lb->runs) > ABI_ARENA_MAX / 2;
+	size_t most = tight ? MAX(SLOTS_LEAST_TIGHT, n * SLOTS_EACH_TIGHT)
+			    : MAX(SLOTS_LEAST, n * SLOTS_EACH);
+
+	return (uint32_t)MIN(most, SLOTS_MAX);
 }
 
 /* Every backend as often as its weight says; returns the slots used. */
-static uint32_t fill_uniform(const struct frontend *fe, bool local_only,
-			     uint32_t *slots)
+static uint32_t fill_uniform(const struct lb *lb, const struct frontend *fe,
+			     bool local_only, uint32_t *slots)
 {
-	uint64_t sum = 0;
-	uint32_t unit = 0, n = 0;
+	static uint32_t counts[MAGLEV_BACKENDS_MAX];
+	static uint16_t weights[MAGLEV_BACKENDS_MAX];
+	uint32_t n = 0;
 
-	for (size_t i = 0; i < fe->len; i++) {
-		unit = gcd(fe->members[i].want.weight, unit);
-		sum += fe->members[i].want.weight;
-	}
-	if (!unit)
-		return 0;
-	while (sum / unit > UNIFORM_SLOTS_MAX - fe->len)
-		unit *= 2;
 	for (size_t i = 0; i < fe->len; i++) {
 		const struct want_backend *b = &fe->members[i].want;
-		uint32_t times = b->weight ? MAX(1U, b->weight / unit) : 0;
 
-		if (local_only && !is_local(b))
-			continue;
-		while (times--)
-			slots[n++] = fe->members[i].id;
+		weights[i] = !local_only || is_local(b) ? b->weight : 0;
 	}
+	slots_share(weights, fe->len, slots_most(lb, fe->len), counts);
+	for (size_t i = 0; i < fe->len; i++)
+		while (counts[i]--)
+			slots[n++] = fe->members[i].id;
 	return n;
 }
 
@@ -304,29 +329,54 @@ static void run_drop(struct lb *lb, uint32_t offset, uint32_t count)
 		   mono_ms());
 }
 
-static void runs_drop(struct lb *lb, const struct abi_frontend *v)
+/* What the run takes up with the backends that have no slot. */
+static uint32_t run_len(uint32_t count, uint32_t parked)
 {
-	run_drop(lb, v->offset, v->count);
-	run_drop(lb, v->local_offset, v->local_count);
+	return count + (parked ? 1 + parked : 0);
+}
+
+static void runs_drop(struct lb *lb, const struct frontend *fe)
+{
+	run_drop(lb, fe->value.offset, run_len(fe->value.count, fe->parked));
+	run_drop(lb, fe->value.local_offset, fe->value.local_count);
+}
+
+/* Behind the first n slots; returns how many slots there are now. */
+static uint32_t fill_parked(struct frontend *fe, uint32_t *slots, uint32_t n)
+{
+	uint32_t at = n + 1;
+
+	for (size_t i = 0; i < fe->len; i++)
+		if (!fe->members[i].want.weight)
+			slots[at++] = fe->members[i].id;
+	fe->parked = at - n - 1;
+	slots[n] = fe->parked;
+	if (fe->parked)
+		fe->value.flags |= ABI_FRONTEND_PARKED;
+	return run_len(n, fe->parked);
 }
 
 static int runs_write(struct lb *lb, struct frontend *fe)
 {
-	static uint32_t slots[UNIFORM_SLOTS_MAX];
+	static uint32_t slots[SLOTS_MAX + 1 + MAGLEV_BACKENDS_MAX];
 	struct abi_frontend *v = &fe->value;
 	bool published = is_published(&fe->key);
+	bool maglev = published || (v->flags & ABI_FRONTEND_MAGLEV);
 	uint32_t n;
 	int err;
 
-	_Static_assert(MAGLEV_SIZE_MAX <= UNIFORM_SLOTS_MAX, "room for both");
-	n = published ? fill_maglev(fe, slots) : fill_uniform(fe, false, slots);
-	err = run_write(lb, slots, n, &v->offset);
-	if (err)
+	_Static_assert(MAGLEV_SIZE_MAX <= SLOTS_MAX, "room for both");
+	n = maglev ? fill_maglev(fe, slots)
+		   : fill_uniform(lb, fe, false, slots);
+	err = run_write(lb, slots, fill_parked(fe, slots, n), &v->offset);
+	if (err) {
+		fe->parked = 0;
 		return err;
+	}
 	v->count = n;
 	if (!published)
 		return 0;
-	n = fill_uniform(fe, true, slots);
+	n = fill_uniform(lb, fe, true, slots);
 	err = run_write(lb, slots, n, &v->local_offset);
 	if (!err)
 		v->local_count = n;
@@ -359,7 +409,7 @@ static int frontend_flip(struct ebpf *bpf, struct frontend *fe,
 		err = ebpf_table_put(bpf, TABLE_FRONTENDS, &fe->key,
 				     &fe->value);
 	if (err) {
-		runs_drop(lb, &fe->value);
+		runs_drop(lb, fe);
 		drop_missing(lb, fe, old);
 	}
 	return err;
@@ -405,7 +455,7 @@ int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *want,
 	if (err)
 		return err;
 	if (old) {
-		runs_drop(lb, &old->value);
+		runs_drop(lb, old);
 		drop_missing(lb, old, fe);
 		HASH_DEL(lb->frontends, old);
 		frontend_free(old);
@@ -421,7 +471,7 @@ static int frontend_drop(struct ebpf *bpf, struct frontend *fe)
 
 	if (err)
 		return err;
-	runs_drop(bpf->lb, &fe->value);
+	runs_drop(bpf->lb, fe);
 	drop_missing(bpf->lb, fe, NULL);
 	HASH_DEL(bpf->lb->frontends, fe);
 	frontend_free(fe);
@@ -472,18 +522,34 @@ static struct want_backend backend_read(const struct abi_backend *b)
 	return want;
 }
 
-/* The backends that a run of slots names; false: it makes no sense. */
+/* What the run says of backends without a slot; false: it makes no sense. */
+static bool parked_read(struct lb *lb, struct frontend *fe)
+{
+	uint32_t at = fe->value.offset + fe->value.count;
+
+	if (!(fe->value.flags & ABI_FRONTEND_PARKED))
+		return true;
+	if (at >= ABI_ARENA_MAX * ABI_RUN_SLOTS ||
+	    reach_run(lb, at / ABI_RUN_SLOTS, 1))
+		return false;
+	fe->parked = lb->slots[at];
+	return fe->parked && fe->parked <= MAGLEV_BACKENDS_MAX;
+}
+
+/* The backends that a run names; false: it makes no sense. */
 static bool members_read(struct lb *lb, struct frontend *fe)
 {
-	AUTO(str_freep)
-	char *copy = xzalloc((fe->value.count + 1) * sizeof(uint32_t));
+	uint32_t len = run_len(fe->value.count, fe->parked);
+	AUTO(str_freep) char *copy = xzalloc((len + 1) * sizeof(uint32_t));
 	uint32_t *ids = (uint32_t *)(void *)copy;
 
-	memcpy(ids, lb->slots + fe->value.offset,
-	       fe->value.count * sizeof(*ids));
-	qsort(ids, fe->value.count, sizeof(*ids), cmp_id);
-	fe->members = xzalloc((fe->value.count + 1) * sizeof(*fe->members));
-	for (uint32_t i = 0; i < fe->value.count; i++) {
+	memcpy(ids, lb->slots + fe->value.offset, len * sizeof(*ids));
+	/* Their number stands between the slots and those without. */
+	if (fe->parked)
+		ids[fe->value.count] = ids[--len];
+	qsort(ids, len, sizeof(*ids), cmp_id);
+	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
+	for (uint32_t i = 0; i < len; i++) {
 		struct member *m = &fe->members[fe->len];
 
 		if (i && ids[i] == ids[i - 1])
@@ -501,7 +567,7 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 
 static bool run_take(struct lb *lb, uint32_t offset, uint32_t count)
 {
-	return offset % ABI_RUN_SLOTS == 0 && count <= UNIFORM_SLOTS_MAX &&
+	return offset % ABI_RUN_SLOTS == 0 && count <= SLOTS_MAX + 1 + MAGLEV_BACKENDS_MAX &&
 	       places_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count)) &&
 	       !reach_run(lb, offset / ABI_RUN_SLOTS, elements(count));
 }
@@ -515,7 +581,8 @@ static void frontend_read(void *arg, const void *key, const void *value)
 	memcpy(&fe->key, key, sizeof(fe->key));
 	memcpy(&fe->value, v, sizeof(*v));
 	/* What cannot be read is written anew when it is wanted. */
-	if (!run_take(lb, v->offset, v->count) ||
+	if (!parked_read(lb, fe) ||
+	    !run_take(lb, v->offset, run_len(v->count, fe->parked)) ||
 	    !run_take(lb, v->local_offset, v->local_count) ||
 	    !members_read(lb, fe)) {
 		frontend_free(fe);

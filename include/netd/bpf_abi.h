@@ -141,6 +141,14 @@ struct abi_frontend_key {
 
 /* Answered on this node's own addresses only. */
 #define ABI_FRONTEND_NODE 1u
+/* TCP connections to a backend that is gone are reset. */
+#define ABI_FRONTEND_RESET 2u
+/* Behind the first run's slots: how many backends have none, and which. */
+#define ABI_FRONTEND_PARKED 4u
+/* The first run is a Maglev table though the address is no published one. */
+#define ABI_FRONTEND_MAGLEV 8u
+/* Above: seconds for which a client keeps its backend; 0: a flow's life. */
+#define ABI_FRONTEND_AFFINITY_SHIFT 8
 
 /* Runs of slots in the arena: all backends, and those on this node. */
 struct abi_frontend {

@@ -97,9 +97,19 @@ struct want_frontend {
 	 * for its processes only), none all of them. It goes before a
 	 * published one. */
 	bool node;
+	/* A VIP's backends by Maglev, as a published port's always are. */
+	bool maglev;
+	/* TCP connections to a backend that is gone are reset. */
+	bool reset_dead;
+	/* A client stays with its backend so long, below 2^24; 0: it is
+	 * chosen anew for each connection. */
+	uint32_t affinity_s;
 };
 
-/* vtep none: on this node, or outside the overlay (vni 0). */
+/*
+ * vtep none: on this node, or outside the overlay (vni 0). weight 0: takes no
+ * new connection and keeps those it has.
+ */
 struct want_backend {
 	struct ip_addr addr;
 	struct ip_addr vtep;
