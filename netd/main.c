@@ -30,6 +30,7 @@
 #include "netd/dns.h"
 #include "netd/ebpf.h"
 #include "netd/log.h"
+#include "netd/probe.h"
 #include "netd/util.h"
 #include "netns.h"
 #include "nl.h"
@@ -50,6 +51,7 @@ struct netd {
 	struct overlay *overlay;
 	struct ebpf *bpf;
 	struct dns *dns;
+	struct probe *probe;
 	struct model *model;
 	struct store *store;
 	struct reconcile *reconcile;
@@ -101,9 +103,10 @@ static int make_dirs(const struct config *cfg)
 		const char *path;
 		mode_t mode;
 	} dirs[] = {
-		{ cfg->run_dir, 0755 }, { cfg->state_dir, 0700 },
-		{ cfg->ns_dir, 0755 },	{ cfg->resolv_dir, 0755 },
-		{ cfg->dns_dir, 0700 }, { cfg->cni_dir, 0700 },
+		{ cfg->run_dir, 0755 },	  { cfg->state_dir, 0700 },
+		{ cfg->ns_dir, 0755 },	  { cfg->resolv_dir, 0755 },
+		{ cfg->dns_dir, 0700 },	  { cfg->cni_dir, 0700 },
+		{ cfg->probe_dir, 0700 },
 	};
 	int err = 0;
 
@@ -261,23 +264,20 @@ static int open_kernel(struct netd *d)
 }
 
 /* Beside netd as built, or where it is installed: below the same prefix. */
-static void dns_program(char *path, size_t size)
+static void find_program(const char *name, char *path, size_t size)
 {
-	static const char *const places[] = {
-		"/netd-dns",
-		"/../libexec/netd/netd-dns",
-	};
+	static const char *const places[] = { "", "/../libexec/netd" };
 	ssize_t n = readlink("/proc/self/exe", path, size - 1);
 	char *slash;
 
 	path[n > 0 ? n : 0] = '\0';
 	slash = strrchr(path, '/');
 	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++)
-		if (!str_format(slash, size - (size_t)(slash - path), "%s",
-				places[i]) &&
+		if (!str_format(slash, size - (size_t)(slash - path), "%s/%s",
+				places[i], name) &&
 		    access(path, X_OK) == 0)
 			return;
-	str_copy(path, size, NETD_LIBEXECDIR "/netd-dns");
+	str_format(path, size, NETD_LIBEXECDIR "/%s", name);
 }
 
 /* None: off, which is no address. */
@@ -309,9 +309,34 @@ static int open_dns(struct netd *d)
 	for (size_t i = 0; i < d->cfg.dns_allow_len; i++)
 		str_copy(dns.settings.allow[i], sizeof(dns.settings.allow[i]),
 			 d->cfg.dns_allow[i]);
-	dns_program(program, sizeof(program));
+	find_program("netd-dns", program, sizeof(program));
 	err = dns_open(d->loop, &dns, &d->dns);
 	return err ? fail(err, "the DNS server", program) : 0;
+}
+
+static void health_changed(void *arg, const struct probe_key *key)
+{
+	struct netd *d = arg;
+
+	if (d->reconcile)
+		reconcile_health_changed(d->reconcile, key);
+}
+
+static int open_probe(struct netd *d)
+{
+	char program[4096];
+	struct probe_config probe = {
+		.run_dir = d->cfg.probe_dir,
+		.program = program,
+		.user = "netd-probe",
+		.changed = health_changed,
+		.arg = d,
+	};
+	int err;
+
+	find_program("netd-probe", program, sizeof(program));
+	err = probe_open(d->loop, &probe, &d->probe);
+	return err ? fail(err, "the health prober", program) : 0;
 }
 
 static void make_model(struct netd *d)
@@ -490,6 +515,7 @@ static int open_api(struct netd *d)
 		.docker_arg = d,
 		.dns = d->dns,
 		.dns_listen = listen_address(&d->cfg),
+		.probe = d->probe,
 	};
 	int err = ops_new(&ops, &d->ops);
 
@@ -581,6 +607,8 @@ static int open_rooms(struct netd *d)
 		err = open_kernel(d);
 	if (!err)
 		err = open_dns(d);
+	if (!err)
+		err = open_probe(d);
 	if (err)
 		return err;
 	make_model(d);
@@ -589,6 +617,7 @@ static int open_rooms(struct netd *d)
 	rc.overlay = d->overlay;
 	rc.bpf = d->bpf;
 	rc.dns = d->dns;
+	rc.probe = d->probe;
 	rc.ns_dir = d->cfg.ns_dir;
 	rc.resolv_dir = d->cfg.resolv_dir;
 	rc.tombstone_dir = d->cfg.cni_dir;
@@ -619,6 +648,7 @@ static void close_rooms(struct netd *d)
 	store_close(d->store);
 	ops_free(d->ops);
 	model_free(d->model);
+	probe_close(d->probe);
 	dns_close(d->dns);
 	overlay_close(d->overlay);
 	ebpf_close(d->bpf);
@@ -631,6 +661,7 @@ static void close_rooms(struct netd *d)
 	d->ops = NULL;
 	d->discover = NULL;
 	d->model = NULL;
+	d->probe = NULL;
 	d->dns = NULL;
 	d->overlay = NULL;
 	d->bpf = NULL;
@@ -703,6 +734,9 @@ static int cleanup(struct netd *d)
 	ret = dns_remove(cfg->dns_dir);
 	if (ret)
 		err = fail(ret, cfg->dns_dir, "cannot end the DNS server");
+	ret = probe_remove(cfg->probe_dir);
+	if (ret)
+		err = fail(ret, cfg->probe_dir, "cannot end the prober");
 	/* Traffic stops before what filters it does. */
 	ret = overlay_remove(d->nl);
 	if (ret)
@@ -715,6 +749,7 @@ static int cleanup(struct netd *d)
 	clear_dir(cfg->resolv_dir, false);
 	clear_dir(cfg->cni_dir, false);
 	clear_dir(cfg->dns_dir, false);
+	clear_dir(cfg->probe_dir, false);
 	if (!str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
 		umount2(cfg->pin_dir, MNT_DETACH);
 	rmdir(cfg->pin_dir);

@@ -35,6 +35,8 @@ enum api_op {
 	API_SERVICE_INSPECT,
 	API_SERVICE_PS,
 	API_SERVICE_UPDATE,
+	API_SERVICE_DRAIN,
+	API_SERVICE_UNDRAIN,
 	API_SERVICE_DELETE,
 	API_DNS_RECORD_ADD,
 	API_DNS_RECORD_LIST,
@@ -70,7 +72,7 @@ enum api_type {
 	API_MAP,
 };
 
-#define API_ARGS_MAX 16
+#define API_ARGS_MAX 32
 
 struct api_arg {
 	/* JSON field ("endpoint_mode"); the option is its dashed form. */

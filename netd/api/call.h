@@ -53,7 +53,8 @@ ops_fn op_network_create, op_network_list, op_network_inspect,
 ops_fn op_pod_create, op_pod_list, op_pod_inspect, op_pod_delete;
 ops_fn op_pod_attach, op_pod_detach, op_pod_check, op_pod_gc, op_network_ready;
 ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
-	op_service_update, op_service_delete;
+	op_service_update, op_service_drain, op_service_undrain,
+	op_service_delete;
 ops_fn op_dns_record_add, op_dns_record_list, op_dns_record_delete,
 	op_dns_upstream_set, op_dns_upstream_list, op_dns_upstream_delete;
 ops_fn op_node_list, op_status, op_drops, op_version;
@@ -87,6 +88,8 @@ void call_gen(struct call *call, const char *name, int64_t rev);
 /* The network named by argument `name`, or NULL with a refusal. */
 struct net *call_net(struct call *call, const char *arg);
 struct pod *call_pod(struct call *call, const char *arg);
+/* The service named by arguments `network` and `name`; likewise. */
+struct service *call_service(struct call *call, struct net **net);
 
 /*
  * An address for a pod on the network (want none: any): 0, 1 with the change

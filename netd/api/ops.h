@@ -18,6 +18,7 @@
 #include "store.h"
 
 struct dns;
+struct probe;
 struct ev_loop;
 struct ops;
 
@@ -35,6 +36,7 @@ struct ops_config {
 	struct dns *dns;
 	/* Where programs of this host ask it; none: nowhere. */
 	struct ip_addr dns_listen;
+	struct probe *probe;
 };
 
 int ops_new(const struct ops_config *config, struct ops **ret);

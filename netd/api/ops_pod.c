@@ -4,10 +4,13 @@
 #include "netd/util.h"
 #include "network.h"
 #include "pod.h"
+#include "service.h"
 #include "pod_args.h"
 
 static int check_create(struct call *call, const char *name)
 {
+	uint16_t weight;
+
 	if (pod_name_check(name, &call->refusal))
 		return -EINVAL;
 	if (model_pod(call->m, name))
@@ -19,7 +22,8 @@ static int check_create(struct call *call, const char *name)
 		return refuse(&call->refusal, API_INVALID, "network",
 			      "add --network default",
 			      "pod \"%s\": no network is given", name);
-	return 0;
+	return service_weight(call_list(call, "label"), &weight,
+			      &call->refusal);
 }
 
 enum ops_next op_pod_create(struct call *call)

@@ -9,6 +9,7 @@
 #include "network.h"
 #include "service.h"
 #include "service_dns.h"
+#include "service_tune.h"
 
 typedef int edit_fn(struct service *s, const char *text, struct refusal *r);
 
@@ -26,7 +27,7 @@ static int edit(struct call *call, struct service *s, const char *arg,
 	return 0;
 }
 
-static struct service *service_arg(struct call *call, struct net **net)
+struct service *call_service(struct call *call, struct net **net)
 {
 	const char *name = call_str(call, "name");
 	struct service *s;
@@ -131,6 +132,7 @@ static enum ops_next grow_vips(struct call *call, struct net *net)
 struct status {
 	json_t *list;
 	size_t up;
+	size_t all;
 };
 
 static json_t *problems(const struct net *net, const struct service *s)
@@ -155,8 +157,8 @@ static void count_backend(void *arg, const struct backend *b)
 {
 	struct status *st = arg;
 
-	(void)b;
-	st->up++;
+	st->all++;
+	st->up += b->state == BACKEND_UP;
 }
 
 static json_t *service_json(const struct call *call, const struct net *net,
@@ -176,6 +178,8 @@ static json_t *service_json(const struct call *call, const struct net *net,
 	json_object_del(doc, "schema");
 	json_object_set_new(doc, "backends_up",
 			    json_integer((json_int_t)st.up));
+	json_object_set_new(doc, "backends_all",
+			    json_integer((json_int_t)st.all));
 	json_object_set_new(doc, "problems", problems(net, s));
 	return doc;
 }
@@ -253,6 +257,7 @@ static int read_service(struct call *call, const struct net *net,
 	    edit(call, s, "port", service_port_add) ||
 	    edit(call, s, "publish", service_publish_add) ||
 	    edit(call, s, "backend", service_backend_add) ||
+	    tune_read(&s->tune, call->args, &call->refusal) ||
 	    read_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);
@@ -344,49 +349,11 @@ enum ops_next op_service_list(struct call *call)
 enum ops_next op_service_inspect(struct call *call)
 {
 	struct net *net;
-	struct service *s = service_arg(call, &net);
+	struct service *s = call_service(call, &net);
 
 	if (!s)
 		return OPS_REFUSE;
 	call->reply = service_json(call, net, s);
-	return OPS_REPLY;
-}
-
-struct ps {
-	const struct net *net;
-	json_t *list;
-};
-
-static void add_row(void *arg, const struct backend *b)
-{
-	struct ps *ps = arg;
-	const struct endpoint *ep;
-	char key[NAME_LEN + ENDPOINT_ID_LEN], ip[IP_STRLEN];
-	json_t *row;
-
-	snprintf(key, sizeof(key), "%s/%s", b->node, b->id);
-	HASH_FIND_STR(ps->net->endpoints, key, ep);
-	ip_str(&b->addr, ip);
-	row = json_pack("{s:s, s:s, s:s, s:s}", "pod", ep ? ep->pod : "",
-			"node", b->node, "state", "up", "source",
-			b->port ? "static" : "selector");
-	json_object_set_new(row, "address",
-			    b->port ? json_sprintf("%s:%u", ip, b->port)
-				    : json_string(ip));
-	json_array_append_new(ps->list, row);
-}
-
-enum ops_next op_service_ps(struct call *call)
-{
-	struct net *net;
-	struct service *s = service_arg(call, &net);
-	struct ps ps;
-
-	if (!s)
-		return OPS_REFUSE;
-	ps.net = net;
-	ps.list = call->reply = json_array();
-	service_backends(call->m, net, s, add_row, &ps);
 	return OPS_REPLY;
 }
 
@@ -420,6 +387,7 @@ static int update(struct call *call, const struct net *net, struct service *s)
 	    edit(call, s, "publish_add", service_publish_add) ||
 	    edit(call, s, "backend_rm", service_backend_del) ||
 	    edit(call, s, "backend_add", service_backend_add) ||
+	    tune_read(&s->tune, call->args, &call->refusal) ||
 	    read_update_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);
@@ -428,7 +396,7 @@ static int update(struct call *call, const struct net *net, struct service *s)
 enum ops_next op_service_update(struct call *call)
 {
 	struct net *net;
-	struct service *old = service_arg(call, &net);
+	struct service *old = call_service(call, &net);
 	enum ops_next next = OPS_REFUSE;
 	struct service *s;
 
@@ -450,7 +418,7 @@ enum ops_next op_service_update(struct call *call)
 enum ops_next op_service_delete(struct call *call)
 {
 	struct net *net;
-	struct service *s = service_arg(call, &net);
+	struct service *s = call_service(call, &net);
 	char vip[IP_STRLEN];
 
 	if (!s)

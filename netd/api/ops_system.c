@@ -2,6 +2,7 @@
 /* Nodes, the one-screen status, drop counters, version. */
 #include "call.h"
 #include "netd/dns.h"
+#include "netd/probe.h"
 #include "netd/util.h"
 #include "node.h"
 #include "pod.h"
@@ -101,12 +102,13 @@ enum ops_next op_status(struct call *call)
 		services += HASH_COUNT(net->services);
 	}
 	call->reply = json_pack(
-		"{s:b, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:I}",
+		"{s:b, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:I}",
 		"healthy", healthy, "node", call->m->self, "version",
 		NETD_VERSION, "store", store_json(call), "checks", checks,
 		"nodes", nodes_json(call), "networks", networks, "pods",
 		(json_int_t)HASH_COUNT(call->m->pods), "services", services,
-		"dns_pid", dns_pid(cfg->dns), "rss_kb", rss_kb());
+		"dns_pid", dns_pid(cfg->dns), "probe_pid",
+		probe_pid(cfg->probe), "rss_kb", rss_kb());
 	return OPS_REPLY;
 }
 

@@ -11,9 +11,35 @@
 #define NETWORK_ARG                                                            \
 	{ .name = "network", .type = API_STR, .value = "NETWORK",              \
 	  .help = "network of the service (default: default)" }
+#define BACKEND_ARG                                                            \
+	{ .name = "backend", .type = API_STR, .positional = true,              \
+	  .required = true, .value = "BACKEND",                                \
+	  .help = "a pod's name, or an address as service ps shows it" }
 #define LABEL_ARG                                                              \
 	{ .name = "label", .type = API_MAP, .letter = 'l', .value = "K=V",     \
 	  .help = "label; may be repeated" }
+/* How backends are chosen, kept and checked: the fields of struct tune. */
+#define TUNE_ARGS                                                              \
+	{ .name = "algo", .type = API_STR, .value = "random|maglev",           \
+	  .help = "how the virtual IP chooses (published ports: maglev)" },    \
+	{ .name = "policy", .type = API_STR,                                   \
+	  .value = "any|prefer-local|local",                                   \
+	  .help = "whose backends: every node's, or this node's" },            \
+	{ .name = "affinity", .type = API_STR, .value = "client-ip[=SECONDS]", \
+	  .help = "a client keeps its backend (default: 10800 s)" },           \
+	{ .name = "on_dead", .type = API_STR, .value = "keep|reset",           \
+	  .help = "TCP connections to a backend that is gone" },               \
+	{ .name = "health", .type = API_STR,                                   \
+	  .value = "tcp[:PORT]|http[:PORT]:/PATH",                             \
+	  .help = "backends serve while this works" },                         \
+	{ .name = "health_interval", .type = API_STR, .value = "TIME",         \
+	  .help = "between two checks (default: 1s)" },                        \
+	{ .name = "health_timeout", .type = API_STR, .value = "TIME",          \
+	  .help = "for one check (default: 1s)" },                             \
+	{ .name = "health_rise", .type = API_INT, .value = "N",                \
+	  .help = "successes until up (default: 1)", .min = 1, .max = 100 },   \
+	{ .name = "health_fall", .type = API_INT, .value = "N",                \
+	  .help = "failures until down (default: 2)", .min = 1, .max = 100 }
 
 #define OWNER_ARG                                                              \
 	{ .name = "owner", .type = API_STR, .required = true,                  \
@@ -126,7 +152,8 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		  .help = "port of the VIP and of the pods behind it" },
 		{ .name = "selector", .type = API_MAP, .value = "K=V",
 		  .help = "pods with this label are its backends" },
-		{ .name = "backend", .type = API_LIST, .value = "IP:PORT",
+		{ .name = "backend", .type = API_LIST,
+		  .value = "IP:PORT[,weight=N]",
 		  .help = "a backend by address" },
 		{ .name = "publish", .type = API_LIST, .letter = 'p',
 		  .value = "PUBLISHED:TARGET[/udp]",
@@ -142,6 +169,7 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "ttl", .type = API_INT, .value = "SECONDS",
 		  .help = "how long answers about it hold (default: dns.ttl)",
 		  .min = 0, .max = 3600 },
+		TUNE_ARGS,
 		LABEL_ARG,
 	} },
 	[API_SERVICE_LIST] = { "service.list", "GET", "/v1/services", { { 0 } } },
@@ -157,7 +185,9 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		NETWORK_ARG,
 		{ .name = "selector", .type = API_MAP, .value = "K=V",
 		  .help = "replaces the selector" },
-		{ .name = "backend_add", .type = API_LIST, .value = "IP:PORT" },
+		{ .name = "backend_add", .type = API_LIST,
+		  .value = "IP:PORT[,weight=N]",
+		  .help = "one more backend, or another weight for one" },
 		{ .name = "backend_rm", .type = API_LIST, .value = "IP:PORT" },
 		{ .name = "publish_add", .type = API_LIST,
 		  .value = "PUBLISHED:TARGET[/udp]" },
@@ -173,7 +203,23 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "ttl", .type = API_INT, .value = "SECONDS",
 		  .help = "how long answers about it hold",
 		  .min = 0, .max = 3600 },
+		TUNE_ARGS,
 		LABEL_ARG,
+	} },
+	[API_SERVICE_DRAIN] = { "service.drain", "POST",
+		"/v1/services/{network}/{name}/drain", {
+		NAME_ARG("name of the service"),
+		BACKEND_ARG,
+		NETWORK_ARG,
+		{ .name = "timeout", .type = API_STR, .value = "TIME",
+		  .help = "until connections are not waited for any more "
+			  "(default: for ever)" },
+	} },
+	[API_SERVICE_UNDRAIN] = { "service.undrain", "POST",
+		"/v1/services/{network}/{name}/undrain", {
+		NAME_ARG("name of the service"),
+		BACKEND_ARG,
+		NETWORK_ARG,
 	} },
 	[API_SERVICE_DELETE] = { "service.delete", "DELETE",
 		"/v1/services/{network}/{name}", {

@@ -404,6 +404,7 @@ static void set_places(struct config *cfg, const char *root)
 	cfg->resolv_dir = xasprintf("%s/resolv", run);
 	cfg->cni_dir = xasprintf("%s/cni", run);
 	cfg->dns_dir = xasprintf("%s/dns", run);
+	cfg->probe_dir = xasprintf("%s/probe", run);
 	cfg->pid_file = xasprintf("%s/netd.pid", run);
 	cfg->db_file = xasprintf("%s/netd.db", cfg->state_dir);
 	cfg->pin_dir =
@@ -494,13 +495,14 @@ int config_load(int argc, char **argv, char **envp, struct config *ret,
 void config_free(struct config *cfg)
 {
 	char **const owned[] = {
-		&cfg->node_name,  &cfg->prefix,	       &cfg->tls_ca,
-		&cfg->tls_cert,	  &cfg->tls_key,       &cfg->socket,
-		&cfg->group,	  &cfg->domain,	       &cfg->dns_user,
-		&cfg->dns_listen, &cfg->state_dir,     &cfg->run_dir,
-		&cfg->ns_dir,	  &cfg->resolv_dir,    &cfg->cni_dir,
-		&cfg->dns_dir,	  &cfg->pin_dir,       &cfg->db_file,
-		&cfg->pid_file,	  &cfg->docker_socket, &cfg->docker_host,
+		&cfg->node_name,   &cfg->prefix,     &cfg->tls_ca,
+		&cfg->tls_cert,	   &cfg->tls_key,    &cfg->socket,
+		&cfg->group,	   &cfg->domain,     &cfg->dns_user,
+		&cfg->dns_listen,  &cfg->state_dir,  &cfg->run_dir,
+		&cfg->ns_dir,	   &cfg->resolv_dir, &cfg->cni_dir,
+		&cfg->dns_dir,	   &cfg->probe_dir,  &cfg->pin_dir,
+		&cfg->db_file,	   &cfg->pid_file,   &cfg->docker_socket,
+		&cfg->docker_host,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)

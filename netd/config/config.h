@@ -102,7 +102,7 @@ struct config {
 
 	/* Where things are; from --root, or the system's places. */
 	char *state_dir, *run_dir, *ns_dir, *resolv_dir, *cni_dir, *dns_dir,
-		*pin_dir;
+		*probe_dir, *pin_dir;
 	char *db_file, *pid_file;
 };
 

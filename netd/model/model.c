@@ -180,6 +180,7 @@ static void net_clear(struct net *net)
 static void up_free(struct up *up)
 {
 	json_decref(up->services);
+	json_decref(up->down);
 	json_decref(up->held);
 	free(up);
 }
@@ -589,7 +590,8 @@ static void tell_ups(const struct model_marks *marks, const struct net *net,
 }
 
 void net_up_put(struct net *net, const char *node, json_t *services,
-		json_t *held, int64_t rev, const struct model_marks *marks)
+		json_t *down, json_t *held, int64_t rev,
+		const struct model_marks *marks)
 {
 	struct up *up = FIND(net->ups, node);
 
@@ -600,11 +602,14 @@ void net_up_put(struct net *net, const char *node, json_t *services,
 	}
 	if (marks) {
 		mark_differences(marks, net->name, up->services, services);
+		mark_differences(marks, net->name, up->down, down);
 		tell_ups(marks, net, node, up->services, services);
 	}
 	json_decref(up->services);
+	json_decref(up->down);
 	json_decref(up->held);
 	up->services = services;
+	up->down = down;
 	up->held = held;
 	up->rev = rev;
 }
@@ -615,13 +620,17 @@ static int apply_up(struct change *c)
 	struct net *net;
 	struct up *up;
 
-	/* Ours is what we say, not what the store repeats. */
-	if (str_eq(node, c->m->self))
-		return 0;
 	net = net_shell(c->m, c->key.word[0]);
+	/* Ours is what we say, not what the store repeats: only before we have
+	 * said anything it tells which backends were fit to serve. */
+	if (str_eq(node, c->m->self) && (!c->doc || FIND(net->ups, node))) {
+		net_sweep(c->m, net);
+		return 0;
+	}
 	if (c->doc) {
 		net_up_put(net, node,
 			   json_incref(json_object_get(c->doc, "services")),
+			   json_incref(json_object_get(c->doc, "down")),
 			   json_incref(json_object_get(c->doc, "held")), c->rev,
 			   c->marks);
 		return 0;
@@ -631,6 +640,7 @@ static int apply_up(struct change *c)
 		if (c->marks) {
 			mark_differences(c->marks, net->name, up->services,
 					 NULL);
+			mark_differences(c->marks, net->name, up->down, NULL);
 			tell_ups(c->marks, net, node, up->services, NULL);
 		}
 		HASH_DEL(net->ups, up);

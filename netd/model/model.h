@@ -19,6 +19,7 @@
 #include <uthash.h>
 
 #include "event.h"
+#include "netd/probe.h"
 #include "netd/want.h"
 #include "refusal.h"
 
@@ -52,6 +53,24 @@ struct port {
 struct static_backend {
 	struct ip_addr addr;
 	uint16_t port;
+	uint16_t weight;
+};
+
+/* How a service's backends are chosen, kept and looked after. */
+enum tune_algo { TUNE_RANDOM, TUNE_MAGLEV };
+enum tune_policy { TUNE_ANY, TUNE_PREFER_LOCAL, TUNE_LOCAL };
+enum tune_on_dead { TUNE_KEEP, TUNE_RESET };
+
+struct tune {
+	enum tune_algo algo;
+	enum tune_policy policy;
+	/* Established TCP connections to a backend that is gone. */
+	enum tune_on_dead on_dead;
+	/* A client stays with its backend this long; 0: no longer than its
+	 * connection. */
+	uint32_t affinity_s;
+	/* PROBE_NONE: a backend is up while its pod is. */
+	struct probe_check health;
 };
 
 struct service {
@@ -71,6 +90,11 @@ struct service {
 	json_t *aliases;
 	/* It is but another name of this one. */
 	char external[POD_NAME_LEN];
+	struct tune tune;
+	/* Backends that take no new connection, and until when those they have
+	 * are waited for (seconds since 1970; 0: for ever):
+	 * {"NODE/ID" or "IP:PORT": UNTIL}. May be NULL. */
+	json_t *drains;
 	json_t *selector;
 	json_t *labels;
 	/* As stored: fields we do not know are kept. */
@@ -123,8 +147,11 @@ struct block {
 /* What one node offers to the services of a network, and what it cannot. */
 struct up {
 	char node[NAME_LEN];
-	/* {"SERVICE": [{"id","ip","weight"}]} */
+	/* {"SERVICE": [{"id","ip","weight","since"}]} */
 	json_t *services;
+	/* The same of what is not fit to serve, with "state" and "reason";
+	 * static backends are here with their "port". May be NULL. */
+	json_t *down;
 	/* {"SERVICE": ["80/tcp held by nginx"]} */
 	json_t *held;
 	int64_t rev;
@@ -196,6 +223,8 @@ struct hold;
 struct model {
 	char self[NAME_LEN];
 	uint64_t incarnation;
+	/* Seconds since 1970, told once a second: drains end by it. */
+	int64_t now;
 	struct ipam_config ipam;
 	char domain[POD_NAME_LEN];
 	/* Seconds that answers about our names hold. */
@@ -265,7 +294,8 @@ struct pod_name *net_name_of(const struct net *net, const char *name);
 
 /* What this node offers, told by itself: replaces ups[self]. Taken. */
 void net_up_put(struct net *net, const char *node, json_t *services,
-		json_t *held, int64_t rev, const struct model_marks *marks);
+		json_t *down, json_t *held, int64_t rev,
+		const struct model_marks *marks);
 
 /* [a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])? */
 bool name_is_valid(const char *name);

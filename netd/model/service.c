@@ -6,6 +6,7 @@
 #include "json.h"
 #include "netd/util.h"
 #include "service_dns.h"
+#include "service_tune.h"
 
 void service_free(struct service *s)
 {
@@ -14,6 +15,7 @@ void service_free(struct service *s)
 	json_decref(s->selector);
 	json_decref(s->labels);
 	json_decref(s->aliases);
+	json_decref(s->drains);
 	json_decref(s->doc);
 	free(s);
 }
@@ -90,7 +92,8 @@ struct service *service_from_json(const char *name, json_t *doc)
 	    ports_read(json_object_get(doc, "ports"), "port", s->ports,
 		       &s->ports_len) ||
 	    ports_read(json_object_get(doc, "published"), "published",
-		       s->published, &s->published_len))
+		       s->published, &s->published_len) ||
+	    tune_from_json(&s->tune, doc))
 		goto bad;
 	json_array_foreach (list, i, item) {
 		const char *text = json_string_value(item);
@@ -104,6 +107,7 @@ struct service *service_from_json(const char *name, json_t *doc)
 		goto bad;
 	/* Another name has no VIP either. */
 	s->dnsrr = (mode && str_eq(mode, "dnsrr")) || *s->external;
+	s->drains = json_incref(json_object_get(doc, "drains"));
 	s->doc = json_incref(doc);
 	return s;
 bad:
@@ -117,12 +121,10 @@ json_t *service_to_json(const struct service *s)
 	json_t *statics = json_array();
 
 	for (size_t i = 0; i < s->statics_len; i++) {
-		char ip[IP_STRLEN];
+		char text[STATIC_STRLEN];
 
-		json_array_append_new(
-			statics,
-			json_sprintf("%s:%u", ip_str(&s->statics[i].addr, ip),
-				     s->statics[i].port));
+		static_backend_str(&s->statics[i], text);
+		json_array_append_new(statics, json_string(text));
 	}
 	json_object_set_new(doc, "schema", json_integer(1));
 	if (!ip_is_none(&s->vip))
@@ -140,6 +142,11 @@ json_t *service_to_json(const struct service *s)
 	json_object_set(doc, "selector", s->selector);
 	json_object_set(doc, "labels", s->labels);
 	service_dns_write(s, doc);
+	if (json_object_size(s->drains))
+		json_object_set(doc, "drains", s->drains);
+	else
+		json_object_del(doc, "drains");
+	tune_to_json(&s->tune, doc);
 	return doc;
 }
 
@@ -193,31 +200,64 @@ int service_port_parse(const char *field, const char *text, struct port *ret,
 	return 0;
 }
 
+void static_backend_str(const struct static_backend *b,
+			char buf[STATIC_STRLEN])
+{
+	char ip[IP_STRLEN], weight[16] = "";
+
+	if (b->weight != 1)
+		snprintf(weight, sizeof(weight), ",weight=%u", b->weight);
+	snprintf(buf, STATIC_STRLEN, "%s:%u%s", ip_str(&b->addr, ip), b->port,
+		 weight);
+}
+
+/* "IP:PORT" */
+static int socket_parse(const char *text, struct static_backend *ret)
+{
+	const char *colon = strrchr(text, ':');
+	char ip[IP_STRLEN];
+	uint32_t port;
+
+	if (!colon ||
+	    str_format(ip, sizeof(ip), "%.*s", (int)(colon - text), text) ||
+	    ip_parse(ip, &ret->addr) || !ip_is_v4(&ret->addr) ||
+	    str_to_u32(colon + 1, 1, 65535, &port))
+		return -EINVAL;
+	ret->port = (uint16_t)port;
+	return 0;
+}
+
 int service_backend_parse(const char *text, struct static_backend *ret,
 			  struct refusal *r)
 {
-	const char *colon = strrchr(text, ':');
-	char ip[IP_STRLEN] = "";
-	struct ip_addr addr;
-	uint32_t port;
+	struct static_backend b = { .weight = 1 };
+	const char *comma = strchr(text, ',');
+	char socket[STATIC_STRLEN] = "";
+	uint32_t weight = 1;
 
-	if (colon && (size_t)(colon - text) < sizeof(ip)) {
-		memcpy(ip, text, (size_t)(colon - text));
-		ip[colon - text] = '\0';
-	}
-	if (!colon || ip_parse(ip, &addr) || !ip_is_v4(&addr) ||
-	    str_to_u32(colon + 1, 1, 65535, &port))
+	str_format(socket, sizeof(socket), "%.*s", (int)strcspn(text, ","),
+		   text);
+	if (socket_parse(socket, &b))
 		return refuse(
 			r, API_INVALID, "backend",
 			"write IP:PORT, such as 10.0.0.4:5432",
 			"backend \"%s\" is not an IPv4 address and a port",
 			text);
-	if (ip_is_loopback(&addr) || ip_v4(&addr) >= 0xe0000000 ||
-	    !ip_v4(&addr))
+	if (comma && (!str_after(comma, ",weight=") ||
+		      str_to_u32(comma + 8, 0, WEIGHT_MAX, &weight)))
+		return refuse(r, API_INVALID, "backend",
+			      "write IP:PORT,weight=N, such as "
+			      "10.0.0.4:5432,weight=10",
+			      "backend \"%s\": the weight is not a number from 0 "
+			      "to %d",
+			      text, WEIGHT_MAX);
+	if (ip_is_loopback(&b.addr) || ip_v4(&b.addr) >= 0xe0000000 ||
+	    !ip_v4(&b.addr))
 		return refuse(r, API_INVALID, "backend",
 			      "give an address that pods can reach",
 			      "backend %s: the address is not a host's", text);
-	*ret = (struct static_backend){ addr, (uint16_t)port };
+	b.weight = (uint16_t)weight;
+	*ret = b;
 	return 0;
 }
 
@@ -315,15 +355,20 @@ static struct static_backend *static_find(struct service *s,
 
 int service_backend_add(struct service *s, const char *text, struct refusal *r)
 {
-	struct static_backend b;
+	struct static_backend b, *found;
 	int err = service_backend_parse(text, &b, r);
 
 	if (err)
 		return err;
-	if (static_find(s, &b))
+	found = static_find(s, &b);
+	if (found && found->weight == b.weight)
 		return refuse(r, API_CONFLICT, "backend",
 			      "name each backend once",
 			      "backend %s is there already", text);
+	if (found) {
+		found->weight = b.weight;
+		return 0;
+	}
 	if (s->statics_len == STATICS_MAX)
 		return refuse(r, API_INVALID, "backend",
 			      "use pods and a selector",
@@ -359,6 +404,49 @@ static const struct net *net_of_addr(const struct model *m,
 	return NULL;
 }
 
+uint16_t service_health_port(const struct service *s)
+{
+	if (s->tune.health.port)
+		return s->tune.health.port;
+	for (size_t i = 0; i < s->ports_len; i++)
+		if (s->ports[i].proto == IPPROTO_TCP)
+			return s->ports[i].target;
+	for (size_t i = 0; i < s->published_len; i++)
+		if (s->published[i].proto == IPPROTO_TCP)
+			return s->published[i].target;
+	return 0;
+}
+
+/* Settings that need a balancer, or a port. */
+static int check_tune(const struct service *s, struct refusal *r)
+{
+	const struct tune *t = &s->tune;
+	const struct {
+		bool is_set;
+		const char *field;
+	} rows[] = {
+		{ t->algo != TUNE_RANDOM, "algo" },
+		{ t->affinity_s != 0, "affinity" },
+		{ t->policy != TUNE_ANY, "policy" },
+		{ t->on_dead != TUNE_KEEP, "on_dead" },
+	};
+
+	for (size_t i = 0; s->dnsrr && i < ARRAY_LEN(rows); i++)
+		if (rows[i].is_set)
+			return refuse(r, API_INVALID, rows[i].field,
+				      "leave it out, or --endpoint-mode dnsrr",
+				      "service \"%s\": dnsrr has no balancer "
+				      "that could keep to %s",
+				      s->name, rows[i].field);
+	if (t->health.kind != PROBE_NONE && !service_health_port(s) &&
+	    !s->statics_len)
+		return refuse(r, API_INVALID, "health",
+			      "name the port: --health tcp:PORT",
+			      "service \"%s\" has no TCP port to check",
+			      s->name);
+	return 0;
+}
+
 int service_check(const struct model *m, const struct net *net,
 		  const struct service *s, struct refusal *r)
 {
@@ -376,6 +464,8 @@ int service_check(const struct model *m, const struct net *net,
 			r, API_INVALID, "port",
 			"add --port PORT[:TARGET], or --endpoint-mode dnsrr",
 			"service \"%s\" has no port to answer on", s->name);
+	if (check_tune(s, r))
+		return -EINVAL;
 	for (size_t i = 0; i < s->statics_len; i++) {
 		const struct net *home = net_of_addr(m, &s->statics[i].addr);
 		char ip[IP_STRLEN];
@@ -411,71 +501,4 @@ bool service_selects(const struct service *s, const json_t *labels)
 			return false;
 	}
 	return true;
-}
-
-static void static_backends(const struct model *m, const struct net *net,
-			    const struct service *s,
-			    void (*fn)(void *arg, const struct backend *b),
-			    void *arg)
-{
-	for (size_t i = 0; i < s->statics_len; i++) {
-		const struct static_backend *st = &s->statics[i];
-		struct backend b = { .addr = st->addr,
-				     .port = st->port,
-				     .node = "",
-				     .id = "",
-				     .weight = 1 };
-
-		b.in_overlay = prefix_contains(&net->subnet, &st->addr);
-		if (b.in_overlay) {
-			const struct endpoint *ep = NULL;
-
-			for (ep = net->endpoints; ep; ep = ep->hh.next)
-				if (ip_eq(&ep->addr, &st->addr))
-					break;
-			/* A pod that is not there takes no traffic. */
-			if (!ep || ep->unready ||
-			    !model_node_is_up(m, ep->node))
-				continue;
-			b.node = ep->node;
-			b.id = ep->id;
-			if (!str_eq(ep->node, m->self))
-				b.vtep = model_node(m, ep->node)->vtep;
-		}
-		fn(arg, &b);
-	}
-}
-
-void service_backends(const struct model *m, const struct net *net,
-		      const struct service *s,
-		      void (*fn)(void *arg, const struct backend *b), void *arg)
-{
-	static_backends(m, net, s, fn, arg);
-	if (!json_object_size(s->selector))
-		return;
-	for (const struct up *up = net->ups; up; up = up->hh.next) {
-		const struct node *node = model_node(m, up->node);
-		bool self = str_eq(up->node, m->self);
-		json_t *list = json_object_get(up->services, s->name);
-		json_t *item;
-		size_t i;
-
-		if (!self && (!node || !node->alive_rev))
-			continue;
-		json_array_foreach (list, i, item) {
-			struct backend b = { .node = up->node,
-					     .in_overlay = true };
-			uint32_t weight = 1;
-
-			b.id = json_string_value(json_object_get(item, "id"));
-			if (!b.id ||
-			    json_read_ip(json_object_get(item, "ip"), &b.addr))
-				continue;
-			json_get_u32(item, "weight", &weight);
-			b.weight = (uint16_t)MIN(weight, UINT16_MAX);
-			if (!self)
-				b.vtep = node->vtep;
-			fn(arg, &b);
-		}
-	}
 }

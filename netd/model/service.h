@@ -6,6 +6,10 @@
 
 #include "model.h"
 
+#define WEIGHT_MAX 65535
+/* The label of a pod that says its weight among its service's. */
+#define WEIGHT_LABEL "netd.weight"
+
 struct service *service_from_json(const char *name, json_t *doc);
 json_t *service_to_json(const struct service *s);
 void service_free(struct service *s);
@@ -13,9 +17,14 @@ void service_free(struct service *s);
 /* "[NAME=]PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. */
 int service_port_parse(const char *field, const char *text, struct port *ret,
 		       struct refusal *r);
-/* "IP:PORT" */
+/* "IP:PORT[,weight=N]" */
 int service_backend_parse(const char *text, struct static_backend *ret,
 			  struct refusal *r);
+
+/* The same text again; weight 1 is left out. */
+#define STATIC_STRLEN (IP_STRLEN + 24)
+void static_backend_str(const struct static_backend *b,
+			char buf[STATIC_STRLEN]);
 
 /* Add refuses doubles and more than PORTS_MAX; del refuses what is not there.
  */
@@ -26,6 +35,9 @@ int service_publish_del(struct service *s, const char *text, struct refusal *r);
 int service_backend_add(struct service *s, const char *text, struct refusal *r);
 int service_backend_del(struct service *s, const char *text, struct refusal *r);
 
+/* The pods' port that is checked: the one set, else the first of TCP, or 0. */
+uint16_t service_health_port(const struct service *s);
+
 /* What holds between the fields: dnsrr and ports, publishing and statics. */
 int service_check(const struct model *m, const struct net *net,
 		  const struct service *s, struct refusal *r);
@@ -34,8 +46,23 @@ int service_check(const struct model *m, const struct net *net,
 bool service_selects(const struct service *s, const json_t *labels);
 
 /*
- * Backends that are up, one callback each. vtep is none for our own and for
- * addresses outside; port 0: the frontend's target.
+ * A pod's weight by its labels: 1 where they say nothing. -EINVAL with the
+ * refusal when what they say is no weight.
+ */
+int service_weight(const json_t *labels, uint16_t *ret, struct refusal *r);
+
+enum backend_state {
+	BACKEND_UP,
+	/* Takes no new connection, and keeps those it has. */
+	BACKEND_DRAINING,
+	/* Takes nothing: `why` says why, as far as its node knows. */
+	BACKEND_DOWN,
+};
+
+/*
+ * Backends of nodes that are up, one callback each. vtep is none for our own
+ * and for addresses outside; port 0: the frontend's target. A draining one's
+ * weight is 0.
  */
 struct backend {
 	struct ip_addr addr;
@@ -45,9 +72,16 @@ struct backend {
 	uint16_t port;
 	uint16_t weight;
 	bool in_overlay;
+	enum backend_state state;
+	/* {"state","since","reason"} as far as there is a check, or NULL. */
+	const json_t *why;
 };
 
 void service_backends(const struct model *m, const struct net *net,
 		      const struct service *s,
 		      void (*fn)(void *arg, const struct backend *b),
 		      void *arg);
+
+/* What a drain calls the backend: "NODE/ID", or "IP:PORT" of a static one. */
+#define DRAIN_KEY_LEN (NAME_LEN + ENDPOINT_ID_LEN + IP_STRLEN)
+void backend_drain_key(const struct backend *b, char key[DRAIN_KEY_LEN]);

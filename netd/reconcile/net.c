@@ -5,6 +5,7 @@
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
+#include "netd/probe.h"
 #include "netd/util.h"
 #include "network.h"
 #include "node.h"
@@ -182,6 +183,8 @@ static void forget_net(struct reconcile *rc, struct told_net *told)
 	if (told->joined)
 		dns_zone_del(rc->cfg.dns, told->vni);
 	untell_routes(rc, told, NULL, 0);
+	probe_begin(rc->cfg.probe, told->vni);
+	probe_end(rc->cfg.probe, told->vni);
 	overlay_net_del(rc->cfg.overlay, told->vni);
 	ebpf_net_del(rc->cfg.bpf, told->vni);
 	HASH_DEL(rc->nets, told);

@@ -47,6 +47,7 @@ struct want_route *plan_routes(const struct model *m, const struct net *net,
 
 struct frontends {
 	const struct net *net;
+	const struct tune *tune;
 	struct want_frontend *fe;
 	uint16_t *target;
 	size_t len, max;
@@ -63,7 +64,13 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 		return;
 	f->target[f->len] = target;
 	f->fe[f->len++] = (struct want_frontend){
-		.vni = f->net->vni, .addr = *addr, .port = port, .proto = proto
+		.vni = f->net->vni,
+		.addr = *addr,
+		.port = port,
+		.proto = proto,
+		.maglev = f->tune->algo == TUNE_MAGLEV,
+		.reset_dead = f->tune->on_dead == TUNE_RESET,
+		.affinity_s = f->tune->affinity_s,
 	};
 }
 
@@ -71,9 +78,11 @@ size_t plan_frontends(const struct net *net, const struct service *s,
 		      struct want_frontend *fe, uint16_t *target, size_t max)
 {
 	static const struct ip_addr any_node;
-	struct frontends f = {
-		.net = net, .fe = fe, .target = target, .max = max
-	};
+	struct frontends f = { .net = net,
+			       .tune = &s->tune,
+			       .fe = fe,
+			       .target = target,
+			       .max = max };
 
 	if (s->dnsrr)
 		return 0;
@@ -96,13 +105,34 @@ struct backends {
 	uint16_t target;
 	struct want_backend *list;
 	size_t len;
+	/* Of those that take connections, how many are on this node. */
+	size_t near;
 };
+
+static bool is_near(const struct want_backend *b)
+{
+	return b->vni && ip_is_none(&b->vtep);
+}
+
+/*
+ * What the policy leaves out takes no new connection. Those it has are kept:
+ * a policy that changes, or a near backend that comes back, ends none.
+ */
+static void apply_policy(const struct service *s, struct backends *all)
+{
+	if (s->tune.policy == TUNE_ANY ||
+	    (s->tune.policy == TUNE_PREFER_LOCAL && !all->near))
+		return;
+	for (size_t i = 0; i < all->len; i++)
+		if (!is_near(&all->list[i]))
+			all->list[i].weight = 0;
+}
 
 static void backend_add(void *arg, const struct backend *b)
 {
 	struct backends *all = arg;
 
-	if (all->published && !b->in_overlay)
+	if ((all->published && !b->in_overlay) || b->state == BACKEND_DOWN)
 		return;
 	all->list = xrealloc(all->list, (all->len + 1) * sizeof(*all->list));
 	all->list[all->len++] = (struct want_backend){
@@ -112,6 +142,8 @@ static void backend_add(void *arg, const struct backend *b)
 		.port = b->port ? b->port : all->target,
 		.weight = b->weight,
 	};
+	if (b->weight && is_near(&all->list[all->len - 1]))
+		all->near++;
 }
 
 struct want_backend *plan_backends(const struct model *m, const struct net *net,
@@ -125,42 +157,7 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 
 	if (fe->proto != IPPROTO_ICMP)
 		service_backends(m, net, s, backend_add, &all);
+	apply_policy(s, &all);
 	*len = all.len;
 	return all.list;
-}
-
-/* The pod of this node whose attachment has this id. */
-static bool endpoint_is_up(const struct model *m, const struct endpoint *ep)
-{
-	for (const struct pod *pod = m->pods; pod; pod = pod->hh.next)
-		for (size_t i = 0; i < pod->nets_len; i++)
-			if (str_eq(pod->nets[i].id, ep->id))
-				return pod->nets[i].is_up &&
-				       attachment_is_in(&pod->nets[i]) &&
-				       !pod->leaving;
-	return false;
-}
-
-json_t *plan_up(const struct model *m, const struct net *net)
-{
-	json_t *all = json_object();
-
-	for (const struct service *s = net->services; s; s = s->hh.next) {
-		const struct endpoint *ep = net->endpoints;
-		json_t *list = json_array();
-
-		for (; ep; ep = ep->hh.next)
-			if (str_eq(ep->node, m->self) && !ep->unready &&
-			    service_selects(s, ep->labels) &&
-			    endpoint_is_up(m, ep))
-				json_array_append_new(
-					list, json_pack("{s:s, s:o, s:i}", "id",
-							ep->id, "ip",
-							json_ip(&ep->addr),
-							"weight", 1));
-		if (json_array_size(list))
-			json_object_set(all, s->name, list);
-		json_decref(list);
-	}
-	return all;
 }

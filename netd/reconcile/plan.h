@@ -61,5 +61,24 @@ struct want_value *plan_record(const struct model *m,
 struct want_upstream plan_stub(const struct net *net,
 			       const struct stub_zone *stub);
 
-/* What this node offers: {"SERVICE": [{"id","ip","weight"}]}. */
-json_t *plan_up(const struct model *m, const struct net *net);
+/* How the backends that this node checks are. */
+struct plan_health {
+	void *arg;
+	struct probe_state (*state)(void *arg, const struct probe_key *key);
+};
+
+/*
+ * What this node offers to a network's services: {"SERVICE": [{"id", "ip",
+ * "weight"}]}, and what of its own is not fit to serve, with the reason.
+ */
+struct plan_offer {
+	json_t *services;
+	json_t *down;
+};
+
+struct plan_offer plan_up(const struct model *m, const struct net *net,
+			  const struct plan_health *health);
+
+/* The checks that this node makes: of its own pods, and of what is outside. */
+struct want_probe *plan_probes(const struct model *m, const struct net *net,
+			       size_t *len);

@@ -77,7 +77,8 @@ static void task_add(void *arg, const struct backend *b)
 	struct collect *c = arg;
 	struct plan_tasks *t = c->tasks;
 
-	if (is_known(t, &b->addr))
+	/* Who looks a name up is about to connect. */
+	if (b->state != BACKEND_UP || !b->weight || is_known(t, &b->addr))
 		return;
 	if (t->len == NAME_ADDRS_MAX) {
 		t->is_cut = true;

@@ -95,17 +95,19 @@ static void want_endpoints(struct wants *w, const struct net *net)
 
 static void want_up(struct wants *w, const struct net *net)
 {
+	json_t *doc;
 	struct up *up;
 
 	HASH_FIND_STR(net->ups, w->rc->m->self, up);
-	if (!up ||
-	    (!json_object_size(up->services) && !json_object_size(up->held)))
+	if (!up || (!json_object_size(up->services) &&
+		    !json_object_size(up->down) && !json_object_size(up->held)))
 		return;
-	want(w, true,
-	     json_pack("{s:i, s:I, s:O, s:O}", "schema", 1, "incarnation",
-		       (json_int_t)w->rc->m->incarnation, "services",
-		       up->services, "held", up->held),
-	     "n/%s/s/up/%s", net->name, w->rc->m->self);
+	doc = json_pack("{s:i, s:I, s:O, s:O}", "schema", 1, "incarnation",
+			(json_int_t)w->rc->m->incarnation, "services",
+			up->services, "held", up->held);
+	if (json_object_size(up->down))
+		json_object_set(doc, "down", up->down);
+	want(w, true, doc, "n/%s/s/up/%s", net->name, w->rc->m->self);
 }
 
 /* What this node offers now, to its own balancer at once. */
@@ -113,12 +115,15 @@ void rc_publish_net(struct reconcile *rc, const char *name)
 {
 	struct net *net = model_net(rc->m, name);
 	struct model_marks marks = rc_marks(rc);
+	struct plan_offer offer;
 	json_t *held;
 
 	if (!net)
 		return;
 	held = json_object_get(rc->held, name);
-	net_up_put(net, rc->m->self, plan_up(rc->m, net),
+	rc_probes(rc, net);
+	offer = rc_offer(rc, net);
+	net_up_put(net, rc->m->self, offer.services, offer.down,
 		   held ? json_incref(held) : json_object(), 1, &marks);
 	rc->publish_wanted = true;
 }

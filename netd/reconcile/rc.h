@@ -6,6 +6,7 @@
 
 #include <ev.h>
 
+#include "plan.h"
 #include "reconcile.h"
 
 /* Frontends of one service: its VIP's ports, its published ones, the echo. */
@@ -161,6 +162,12 @@ int rc_ports_check(struct reconcile *rc, const struct pod *pod,
 		   const struct attachment *at);
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at);
+
+/* health.c */
+void rc_probes(struct reconcile *rc, const struct net *net);
+/* Once a second: drains that have ended by now. */
+void rc_drains_expire(struct reconcile *rc);
+struct plan_offer rc_offer(struct reconcile *rc, const struct net *net);
 
 /* publish.c */
 void rc_publish_net(struct reconcile *rc, const char *net);

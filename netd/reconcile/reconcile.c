@@ -11,11 +11,13 @@
 #include "rc.h"
 
 #include <arpa/inet.h>
+#include <time.h>
 
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
 #include "netd/log.h"
+#include "netd/probe.h"
 #include "netd/util.h"
 #include "nl.h"
 #include "overlay.h"
@@ -317,6 +319,7 @@ static void audit(struct reconcile *rc)
 	overlay_audit_end(rc->cfg.overlay);
 	ebpf_audit_end(rc->cfg.bpf);
 	dns_audit_end(rc->cfg.dns);
+	probe_sweep(rc->cfg.probe);
 	rc->publish_wanted = true;
 	if (!rc->is_ready)
 		become_ready(rc);
@@ -367,6 +370,7 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		return;
 	if (!rc->is_started)
 		start_programs(rc);
+	rc_drains_expire(rc);
 	mark_failed_again(rc);
 	rc_handed_check(rc);
 	reconcile_tombstones(rc);
@@ -452,6 +456,7 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 	rc->cfg = *config;
 	rc->loop = config->loop;
 	rc->m = config->model;
+	rc->m->now = time(NULL);
 	rc->held = json_object();
 	rc->tunnel_ifindex = overlay_tunnel(config->overlay).ifindex;
 	ev_timer_init(&rc->work, work_cb, 0., 0.);

@@ -25,6 +25,8 @@ struct ebpf;
 struct ev_loop;
 struct nl;
 struct overlay;
+struct probe;
+struct probe_key;
 struct reconcile;
 
 struct reconcile_config {
@@ -34,6 +36,7 @@ struct reconcile_config {
 	struct overlay *overlay;
 	struct ebpf *bpf;
 	struct dns *dns;
+	struct probe *probe;
 	/* Where own namespaces and pods' resolv.conf are. */
 	const char *ns_dir;
 	const char *resolv_dir;
@@ -79,6 +82,10 @@ void reconcile_watch(struct reconcile *rc,
 
 /* Look at everything again, soon. */
 void reconcile_audit(struct reconcile *rc);
+
+/* A check came to another result: its network's offer is made anew. */
+void reconcile_health_changed(struct reconcile *rc,
+			      const struct probe_key *key);
 
 /* Addresses that rest after their pod went. */
 struct rest *reconcile_rests(struct reconcile *rc);

@@ -10,9 +10,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static struct probe_state down(void *arg, const struct probe_key *key)
+{
+	(void)arg;
+	(void)key;
+	return (struct probe_state){ .status = PROBE_DOWN };
+}
+
 static void plan_all(struct model *m)
 {
+	const struct plan_health health = { .state = down };
+
 	for (struct net *net = m->nets; net; net = net->hh.next) {
+		struct plan_offer offer;
 		size_t len;
 
 		if (!net->rev)
@@ -32,7 +42,10 @@ static void plan_all(struct model *m)
 			}
 			plan_tasks_free(&tasks);
 		}
-		json_decref(plan_up(m, net));
+		offer = plan_up(m, net, &health);
+		json_decref(offer.services);
+		json_decref(offer.down);
+		free(plan_probes(m, net, &len));
 	}
 }
 

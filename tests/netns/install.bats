@@ -15,7 +15,7 @@ teardown_file() { lab_down; }
 
 @test "programs, units, users and configuration are there" {
 	for file in sbin/netd bin/netctl libexec/netd/netd-dns \
-		libexec/netd/netd-cni \
+		libexec/netd/netd-cni libexec/netd/netd-probe \
 		lib/systemd/system/netd.service lib/systemd/system/netd.socket \
 		lib/sysusers.d/netd.conf etc/netd/netd.yaml; do
 		[ -s "$RUN/usr/$file" ] || { echo "no $file"; false; }

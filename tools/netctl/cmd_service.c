@@ -53,6 +53,10 @@ static const struct out_column backend_columns[] = {
 	{ "NODE", "node", 0, NULL },
 	{ "STATE", "state", OUT_STATE, NULL },
 	{ "SOURCE", "source", 0, NULL },
+	{ "WEIGHT", "weight", OUT_RIGHT | OUT_IF_ANY, NULL },
+	{ "HEALTH", "health", OUT_IF_ANY, NULL },
+	{ "SINCE", "since", OUT_IF_ANY, NULL },
+	{ "REASON", "reason", OUT_IF_ANY, NULL },
 };
 
 static const struct out_view view = { "name", columns, ARRAY_LEN(columns) };
@@ -90,6 +94,14 @@ const struct cmd service_cmds[] = {
 	  .op = API_SERVICE_UPDATE,
 	  .run = cmd_create,
 	  .help = "Change a service" },
+	{ .words = "service drain",
+	  .op = API_SERVICE_DRAIN,
+	  .run = cmd_create,
+	  .help = "Let a backend finish what it has" },
+	{ .words = "service undrain",
+	  .op = API_SERVICE_UNDRAIN,
+	  .run = cmd_create,
+	  .help = "Give a backend new connections again" },
 	{ .words = "service rm",
 	  .op = API_SERVICE_DELETE,
 	  .run = cmd_remove,

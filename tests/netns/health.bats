@@ -1,0 +1,116 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Health checks: what cannot serve leaves balancing and names on every host.
+
+load ../lib/e2e
+
+setup_file()
+{
+	lab_up 3
+	n 1 service create web --port 80 --selector app=web \
+		--publish 8080:80 --health http:/health
+	for k in 1 2 3; do
+		until_true 5 n "$k" service inspect web
+		pod "$k" "web-$k" default --label app=web
+		serve "$k" "web-$k" 80
+	done
+	pod 1 client default
+	for k in 1 2 3; do
+		until_true 10 has_backends "$k" web 3
+	done
+}
+
+teardown_file() { lab_down; }
+
+# has_backends HOST SERVICE COUNT
+has_backends()
+{
+	[[ $(n "$1" service ps "$2" -o json |
+		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
+}
+everywhere() { for k in 1 2 3; do has_backends "$k" "$@" || return 1; done; }
+
+# state HOST SERVICE POD FIELD
+state()
+{
+	n "$1" service ps "$2" -o json |
+		jq -r --arg p "$3" --arg f "$4" '.[] | select(.pod == $p) | .[$f]'
+}
+says() { [[ $(state "$1" "$2" "$3" "$4") == $5 ]]; }
+
+# out_within MS SERVICE COUNT: on every host, by what DNS and balancing know.
+out_within()
+{
+	local start=$1 limit=$2 took
+	shift 2
+	until_true 10 everywhere "$@"
+	took=$(($(now_ms) - start))
+	echo "out on every host after $took ms" >&3
+	((took <= limit))
+}
+
+@test "a pod serves once its check works, and shows since when" {
+	pod 2 late default --label app=web
+	until_true 5 says 2 web late health unhealthy
+	says 2 web late reason "connection refused"
+	has_backends 1 web 3
+	serve 2 late 80
+	until_true 5 everywhere web 4
+	says 3 web late reason "HTTP status 200"
+	[[ $(state 3 web late since) == 20*Z ]]
+	n 2 pod rm late
+	until_true 5 everywhere web 3
+}
+
+@test "one that refuses is out on every host, of names too" {
+	start=$(now_ms)
+	job_end srv-2-web-2
+	out_within "$start" 3500 web 2
+	says 1 web web-2 reason "connection refused"
+	[ "$(who 30 ask_pod 1 client tcp "$(svc_vip 1 web)" 80)" = \
+		"web-1 web-3" ]
+	[ "$(who 30 ask_on ext tcp 192.0.2.2 8080)" = "web-1 web-3" ]
+	[ "$(in_pod 1 client dig +short tasks.web.default | wc -l)" -eq 2 ]
+	serve 2 web-2 80
+	until_true 5 everywhere web 3
+}
+
+@test "one that is stopped is out on every host" {
+	pid=$(pgrep -s "$(cat "$RUN/jobs/srv-3-web-3")" nd-echo)
+	start=$(now_ms)
+	kill -STOP "$pid"
+	out_within "$start" 3500 web 2
+	says 1 web web-3 reason "no answer in time"
+	kill -CONT "$pid"
+	until_true 5 everywhere web 3
+}
+
+@test "netd or the prober may be killed: no backend leaves" {
+	first=$(n 1 status -o json | jq .probe_pid)
+	lab kill 1
+	lab start 1
+	until_true 5 has_backends 1 web 3
+	[ "$(n 1 status -o json | jq .probe_pid)" = "$first" ]
+	kill -KILL "$first"
+	until_true 5 respawned 1 "$first"
+	never_within 2 not_all
+	job_end srv-1-web-1
+	until_true 5 everywhere web 2
+	serve 1 web-1 80
+	until_true 5 everywhere web 3
+}
+respawned()
+{
+	local now
+
+	now=$(n "$1" status -o json | jq .probe_pid)
+	[[ $now -ne 0 && $now -ne $2 ]]
+}
+not_all() { ! everywhere web 3; }
+
+@test "the prober has no rights" {
+	pid=$(n 1 status -o json | jq .probe_pid)
+	grep -qE '^CapEff:\s*0+$' "/proc/$pid/status"
+	grep -qE '^Seccomp:\s*2' "/proc/$pid/status"
+	[ "$(awk '/^Uid:/ { print $2 }' "/proc/$pid/status")" -ne 0 ]
+}
