@@ -29,8 +29,10 @@ static uint16_t owner_of(const struct job *job, unsigned i)
 enum step_verdict respond_code(struct job *job, int rcode)
 {
 	/* Half an answer is none. */
-	if (rcode != ns_r_noerror && rcode != ns_r_nxdomain)
+	if (rcode != ns_r_noerror && rcode != ns_r_nxdomain) {
 		dns_reply_clear(&job->reply);
+		job->reply.authoritative = false;
+	}
 	job->reply.rcode = (uint16_t)rcode;
 	return STEP_DONE;
 }

@@ -19,7 +19,17 @@ struct net {
 	struct ip_addr gateway;
 };
 
+/* All that was written under one name. */
+struct written {
+	uint32_t vni;
+	char name[POD_NAME_LEN];
+	struct want_value values[RECORD_VALUES_MAX];
+	size_t len;
+	struct written *next;
+};
+
 struct world {
+	struct written *written;
 	struct ev_loop *loop;
 	struct dns *dns;
 	char dir[32];
@@ -72,6 +82,12 @@ void world_free(struct world *w)
 	dns_close(w->dns);
 	dns_remove(w->dir);
 	rmdir(w->dir);
+	while (w->written) {
+		struct written *next = w->written->next;
+
+		free(w->written);
+		w->written = next;
+	}
 	free(w);
 }
 
@@ -195,7 +211,7 @@ static int do_pod(struct world *w, char **words, size_t n)
 	return address_need(&want.addr) ? -EIO : dns_client_put(w->dns, &want);
 }
 
-/* PORT/PROTO[/NAME],.. */
+/* PORT[:TARGET]/PROTO[/NAME],.. */
 static int ports_parse(char *text, struct want_name *want)
 {
 	static const struct {
@@ -206,8 +222,8 @@ static int ports_parse(char *text, struct want_name *want)
 
 	for (; port; port = strtok_r(NULL, ",", &save)) {
 		struct want_name_port *p = &want->ports[want->ports_len++];
-		char *proto = strchr(port, '/'), *name;
-		uint32_t number;
+		char *proto = strchr(port, '/'), *name, *target;
+		uint32_t number, other = 0;
 
 		if (!proto || want->ports_len > NAME_PORTS_MAX)
 			return -EINVAL;
@@ -217,9 +233,14 @@ static int ports_parse(char *text, struct want_name *want)
 			*name++ = '\0';
 		if (name && !str_copy(p->name, sizeof(p->name), name))
 			return -EINVAL;
-		if (str_to_u32(port, 1, UINT16_MAX, &number))
+		target = strchr(port, ':');
+		if (target)
+			*target++ = '\0';
+		if (str_to_u32(port, 1, UINT16_MAX, &number) ||
+		    (target && str_to_u32(target, 1, UINT16_MAX, &other)))
 			return -EINVAL;
 		p->port = (uint16_t)number;
+		p->target = (uint16_t)other;
 		for (size_t i = 0; i < ARRAY_LEN(protos); i++)
 			if (str_eq(protos[i].name, proto))
 				p->proto = protos[i].proto;
@@ -248,9 +269,30 @@ static int addrs_parse(char *text, struct want_name *want,
 	return 0;
 }
 
+/* NAME[:PORT],..: one per address. */
+static int hosts_parse(char *text, struct want_host *hosts)
+{
+	char *save, *host = strtok_r(text, ",", &save);
+
+	for (size_t i = 0; host; host = strtok_r(NULL, ",", &save), i++) {
+		char *colon = strchr(host, ':');
+		uint32_t port = 0;
+
+		if (colon)
+			*colon++ = '\0';
+		if (i == NAME_ADDRS_MAX ||
+		    (colon && str_to_u32(colon, 1, UINT16_MAX, &port)) ||
+		    !str_copy(hosts[i].name, sizeof(hosts[i].name), host))
+			return -EINVAL;
+		hosts[i].port = (uint16_t)port;
+	}
+	return 0;
+}
+
 static const char *const kinds[NAME_KIND_MAX] = {
 	[NAME_SERVICE] = "service",
 	[NAME_TASKS] = "tasks",
+	[NAME_RECORD] = "record",
 	[NAME_POD] = "name",
 };
 
@@ -263,10 +305,12 @@ static enum name_kind kind_of(const char *word)
 }
 
 /* service|tasks|name NAME NET [ADDR[+N]].. [ttl N] [ports ..] [alias NAME]
- * [headless] [ptr] */
+ * [hosts ..] [headless] [ptr] */
 static int do_name(struct world *w, char **words, size_t n)
 {
 	static struct ip_addr addrs[NAME_ADDRS_MAX];
+	static struct want_host hosts[NAME_ADDRS_MAX];
+	bool has_hosts = false;
 	struct want_name want = { .kind = kind_of(words[0]), .ttl = 5 };
 	const struct net *net = net_find(w, words[2]);
 	int err = 0;
@@ -288,13 +332,97 @@ static int do_name(struct world *w, char **words, size_t n)
 			err = str_to_u32(words[++i], 0, INT32_MAX, &want.ttl);
 		else if (str_eq(words[i], "ports") && i + 1 < n)
 			err = ports_parse(words[++i], &want);
+		else if (str_eq(words[i], "hosts") && i + 1 < n)
+			err = hosts_parse(words[++i], hosts), has_hosts = true;
 		else
 			err = addrs_parse(words[i], &want, addrs);
 	}
-	return err ? err : dns_name_put(w->dns, &want, addrs, NULL);
+	if (err)
+		return err;
+	return dns_name_put(w->dns, &want, addrs, has_hosts ? hosts : NULL);
 }
 
-/* drop service|tasks|name NAME NET, drop pod ADDR, drop zone NET */
+static int value_parse(char **words, size_t n, struct want_value *v)
+{
+	static const struct {
+		const char *word;
+		uint16_t type;
+	} types[] = { { "A", ns_t_a },	       { "AAAA", ns_t_aaaa },
+		      { "CNAME", ns_t_cname }, { "PTR", ns_t_ptr },
+		      { "TXT", ns_t_txt },     { "SRV", ns_t_srv } };
+	uint32_t numbers[3] = { 0 };
+	size_t at = 2;
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (str_eq(types[i].word, words[1]))
+			v->type = types[i].type;
+	if (!v->type || str_to_u32(words[0], 0, INT32_MAX, &v->ttl))
+		return -EINVAL;
+	for (size_t i = 0; v->type == ns_t_srv && i < 3; i++)
+		if (at >= n || str_to_u32(words[at++], 0, 65535, &numbers[i]))
+			return -EINVAL;
+	v->priority = (uint16_t)numbers[0];
+	v->weight = (uint16_t)numbers[1];
+	v->port = (uint16_t)numbers[2];
+	if (v->type == ns_t_a || v->type == ns_t_aaaa)
+		return at < n ? ip_parse(words[at], &v->addr) : -EINVAL;
+	for (size_t len = 0; at < n; at++)
+		len += (size_t)snprintf(v->text + len, sizeof(v->text) - len,
+					"%s%s", len ? " " : "", words[at]);
+	return 0;
+}
+
+static struct written *written_of(struct world *w, uint32_t vni,
+				  const char *name)
+{
+	struct written *at = w->written;
+
+	while (at && (at->vni != vni || !str_eq(at->name, name)))
+		at = at->next;
+	if (at)
+		return at;
+	at = xzalloc(sizeof(*at));
+	at->vni = vni;
+	str_copy(at->name, sizeof(at->name), name);
+	at->next = w->written;
+	w->written = at;
+	return at;
+}
+
+/* record NAME NET TTL TYPE DATA..: one more of that name */
+static int do_record(struct world *w, char **words, size_t n)
+{
+	const struct net *net = net_find(w, words[2]);
+	struct written *at = net ? written_of(w, net->vni, words[1]) : NULL;
+
+	if (!at || at->len == RECORD_VALUES_MAX ||
+	    value_parse(words + 3, n - 3, &at->values[at->len]))
+		return -EINVAL;
+	at->len++;
+	return dns_record_put(w->dns, at->vni, at->name, at->values, at->len);
+}
+
+/* stub ZONE NET|all SERVER.. */
+static int do_stub(struct world *w, char **words, size_t n)
+{
+	const struct net *net = net_find(w, words[2]);
+	struct want_upstream want = { .vni = net ? net->vni : 0 };
+
+	if (!str_copy(want.zone, sizeof(want.zone), words[1]) ||
+	    (!net && !str_eq(words[2], "all")) || n - 3 > UPSTREAM_SERVERS_MAX)
+		return -EINVAL;
+	for (size_t i = 3; i < n; i++) {
+		struct want_server *server = &want.servers[want.servers_len++];
+
+		server->port = 53;
+		if (ip_parse(words[i], &server->addr))
+			return -EINVAL;
+	}
+	return dns_upstream_put(w->dns, &want);
+}
+
+/* drop service|tasks|record|name NAME NET, drop pod ADDR, drop zone NET,
+ * drop stub ZONE NET|all */
 static int do_drop(struct world *w, char **words, size_t n)
 {
 	const struct net *net = net_find(w, words[n - 1]);
@@ -303,6 +431,8 @@ static int do_drop(struct world *w, char **words, size_t n)
 
 	if (kind != NAME_KIND_MAX && n == 4 && net)
 		return dns_name_del(w->dns, net->vni, kind, words[2]);
+	if (str_eq(words[1], "stub") && n == 4)
+		return dns_upstream_del(w->dns, net ? net->vni : 0, words[2]);
 	if (str_eq(words[1], "zone") && net)
 		return dns_zone_del(w->dns, net->vni);
 	if (str_eq(words[1], "pod") && !ip_parse(words[2], &addr))
@@ -332,6 +462,8 @@ static const struct {
 	{ "service", 3, true, do_name },
 	{ "tasks", 3, true, do_name },
 	{ "name", 3, true, do_name },
+	{ "record", 6, true, do_record },
+	{ "stub", 4, true, do_stub },
 	{ "drop", 3, true, do_drop },
 	{ "synced", 1, true, do_synced },
 };
