@@ -24,6 +24,31 @@ static void reply_check(const uint8_t *data, size_t len,
 		abort();
 }
 
+/* The same answer behind an alias of ours. */
+static void alias_check(const uint8_t *data, size_t len,
+			const struct dns_query *q)
+{
+	static struct dns_query alias;
+	uint8_t asked[DNS_QUERY_MAX], buf[DNS_UDP_MAX];
+	struct dns_reply reply;
+	struct dns_name name;
+	uint16_t at;
+
+	dns_name_parse("alias.default", &name);
+	if (dns_query_read(asked, dns_query_write(&name, q->type, 1, asked),
+			   &alias) != ns_r_noerror)
+		abort();
+	dns_reply_begin(&reply, &alias, buf, sizeof(buf));
+	at = (uint16_t)(dns_reply_at(&reply) + 12);
+	dns_reply_rr(&reply, DNS_ANSWER, DNS_OWNER(0), ns_t_cname, 5, q->name.b,
+		     q->name.len);
+	alias.chain.target = q->name;
+	dns_reply_chain(&reply, at, &alias);
+	reply_check(data, len, &alias, DNS_UDP_MIN);
+	reply_check(data, len, &alias, DNS_UDP_MAX);
+	reply_check(data, len, &alias, DNS_TCP_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -66,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		reply_check(copy, len, &q, DNS_UDP_MIN);
 		reply_check(copy, len, &q, DNS_UDP_MAX);
 		reply_check(copy, len, &q, DNS_TCP_MAX);
+		alias_check(copy, len, &q);
 		dns_answer_is_private(copy, len);
 		if (dns_answer_scrub(copy, &len, &answer) == 0) {
 			dns_answer_clamp(copy, len, 1, limits.ttl_max);

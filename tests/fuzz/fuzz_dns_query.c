@@ -38,6 +38,49 @@ static void name_add(struct zones *z, uint32_t vni, enum name_kind kind,
 		abort();
 }
 
+/* Backends by name, names that lead elsewhere, records that were written. */
+static void others_add(struct zones *z, uint32_t vni)
+{
+	static const struct {
+		const char *name;
+		const char *target;
+	} aliases[] = { { "near", "redis" },
+			{ "far", "www.example.com" },
+			{ "loop", "loop2.blue" },
+			{ "loop2", "loop.blue" },
+			{ "back", "near.blue.svc.cluster.local" } };
+	static const struct want_value values[] = {
+		{ .type = ns_t_txt, .ttl = 5, .text = "text" },
+		{ .type = ns_t_srv, .ttl = 5, .port = 1, .text = "redis" },
+		{ .type = ns_t_ptr, .ttl = 5, .text = "redis.blue" },
+	};
+	struct want_name want = {
+		.vni = vni,
+		.kind = NAME_TASKS,
+		.name = "head",
+		.addrs_len = 3,
+		.ports = { { .port = 80, .proto = 6, .name = "http" } },
+		.ports_len = 1,
+		.ptr = true
+	};
+	struct want_host hosts[3] = { { "a", 0 }, { "b", 99 }, { "c", 0 } };
+	struct ip_addr addrs[3];
+
+	for (uint32_t i = 0; i < 3; i++)
+		addrs[i] = ip_from_v4(0x0a010050 + vni * 0x20000 + i);
+	zones_name_put(z, &want, addrs, hosts);
+	want.kind = NAME_SERVICE;
+	want.headless = true;
+	zones_name_put(z, &want, addrs, NULL);
+	zones_record_put(z, vni, "note", values, ARRAY_LEN(values));
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
+		want = (struct want_name){ .vni = vni, .ttl = 5 };
+		str_copy(want.name, sizeof(want.name), aliases[i].name);
+		str_copy(want.target, sizeof(want.target), aliases[i].target);
+		zones_name_put(z, &want, NULL, NULL);
+	}
+}
+
 static struct zones *content_make(void)
 {
 	static const char *const names[] = { "blue", "dark" };
@@ -58,6 +101,7 @@ static struct zones *content_make(void)
 		name_add(z, i, NAME_SERVICE, "redis", 1);
 		name_add(z, i, NAME_TASKS, "redis", 200);
 		name_add(z, i, NAME_POD, "web.one", 2);
+		others_add(z, i);
 	}
 	zones_sync_end(z);
 	return z;
@@ -90,7 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!env.zones) {
 		env.zones = content_make();
-		str_copy(env.probes.label[0], PROBE_LEN + 1, "0123456789abcdef");
+		str_copy(env.probes.label[0], PROBE_LEN + 1,
+			 "0123456789abcdef");
 	}
 	if (size < 1)
 		return 0;
