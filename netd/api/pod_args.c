@@ -79,12 +79,16 @@ int pod_args_network(struct call *call, struct pod *pod, const char *text,
 		refuse(&call->refusal, API_NOT_FOUND, "network",
 		       "see: netctl network ls", "network \"%s\" not found",
 		       want.network);
+	else if (pod_attachment(pod, net->name) &&
+		 model_pod(call->m, pod->name) != pod)
+		refuse(&call->refusal, API_INVALID, "network",
+		       "name each network once",
+		       "network \"%s\" is named twice", net->name);
 	else if (pod_attachment(pod, net->name))
 		refuse(&call->refusal, API_CONFLICT, "network",
 		       "a pod is on a network once",
-		       "pod \"%s\" is on network \"%s\" already, or it is "
-		       "named twice",
-		       pod->name, net->name);
+		       "pod \"%s\" is on network \"%s\" already", pod->name,
+		       net->name);
 	else if (pod->nets_len == CLIENT_NETS_MAX)
 		refuse(&call->refusal, API_INVALID, "network",
 		       "use fewer networks",

@@ -67,9 +67,8 @@ is_published() { [[ $(ask_on ext tcp 192.0.2.1 8080) == "web from 192.0.2.254:"*
 }
 
 @test "Docker restarting takes nothing away" {
-	kill -TERM "$(docker_pid)"
-	until_true 20 docker_ended
-	docker_up 1
+	docker_end 1 TERM
+	docker_start 1
 	until_true 10 goes_out 1
 	until_true 5 is_published
 }
@@ -97,7 +96,7 @@ is_published() { [[ $(ask_on ext tcp 192.0.2.1 8080) == "web from 192.0.2.254:"*
 	n 2 pod rm -f p
 	until_true 35 pod 2 p default
 	until_true 10 goes_out 2
-	dk run --rm box timeout 3 wget -qO- http://198.51.100.1/ |
+	dkn 2 run --rm box timeout 3 wget -qO- http://198.51.100.1/ |
 		grep "outside from 192.0.2.2:"
 }
 
