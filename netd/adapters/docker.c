@@ -146,11 +146,13 @@ static json_t *ep_json(const struct docker *d, const struct docker_ep *ep)
 {
 	struct pod *pod;
 	struct attachment *at = docker_ep_attachment(d, ep, &pod);
+	const struct docker_net *dn = docker_net(d, ep->net);
 	char mac[MAC_STRLEN];
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o}", "id",
-			 ep->id, "network_id", ep->net, "network", ep->network,
-			 "ip", json_ip(&ep->addr), "mac",
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o}",
+			 "gateway", dn ? docker_gateways[dn->gateway] : "",
+			 "id", ep->id, "network_id", ep->net, "network",
+			 ep->network, "ip", json_ip(&ep->addr), "mac",
 			 mac_str(&ep->mac, mac), "pod", ep->pod, "name",
 			 pod ? pod_shown_name(pod) : "", "state",
 			 at ? hands[at->hand] : states[ep->state], "ports",

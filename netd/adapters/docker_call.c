@@ -192,8 +192,15 @@ static json_t *error(enum api_error code, const char *field,
 	return json_pack("{s:s, s:s}", "Err", text, "Error", text);
 }
 
+/*
+ * The engine keeps connections, and sends its next call on one without its
+ * body when that is closed at the same moment: they are left open for long.
+ */
+#define SILENCE_S 3600
+
 const struct http_router docker_router = {
 	.name = "docker",
+	.silence_s = SILENCE_S,
 	.content_type = "application/vnd.docker.plugins.v1.1+json",
 	.route = route,
 	.body = body,

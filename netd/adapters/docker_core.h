@@ -42,6 +42,9 @@ struct docker_net {
 	char network[NAME_LEN];
 	enum docker_gateway gateway;
 	bool internal;
+	/* It has had an endpoint, or is older than this process. */
+	bool is_used;
+	int64_t since;
 	UT_hash_handle hh;
 };
 
@@ -91,6 +94,8 @@ struct docker {
 	struct docker_ep *eps;
 	struct docker_made *made;
 	struct docker_wait *waits;
+	/* Networks deleted whose pools were not released yet. */
+	unsigned int pools_owed;
 	ev_timer tick;
 };
 
@@ -150,6 +155,8 @@ bool docker_made_del(struct docker *d, const char *network);
 
 /* ---- docker_net.c, docker_ep.c ---- */
 
+/* The pool goes, and a network that the engine has given up with it. */
+void docker_net_give_up(struct docker *d, const char *network);
 /* Removes a network that was made for nothing. */
 void docker_unmake(struct docker *d, const char *network);
 /* Takes the endpoint's pod, and its address when that was given back. */

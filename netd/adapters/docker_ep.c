@@ -210,6 +210,7 @@ void docker_create_endpoint(struct docker *d, struct http_request *req)
 		return;
 	}
 	docker_ep_save(d, ep);
+	net->is_used = true;
 	a = docker_addr(d, &ep->addr);
 	memcpy(a->endpoint, ep->id, sizeof(a->endpoint));
 	a->released = false;

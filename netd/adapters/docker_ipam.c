@@ -225,6 +225,10 @@ void docker_release_pool(struct docker *d, struct http_request *req)
 
 	if (net && docker_made_del(d, net->name))
 		docker_unmake(d, net->name);
+	else if (net)
+		docker_net_give_up(d, net->name);
+	else if (d->pools_owed)
+		d->pools_owed--;
 	docker_reply(req, json_object());
 }
 

@@ -9,6 +9,9 @@
 #include "netd/log.h"
 #include "network.h"
 
+/* The engine tries for half a minute. */
+#define GIVE_UP_MS 60000
+
 #define GENERIC "com.docker.network.generic"
 #define INTERNAL "com.docker.network.internal"
 #define IPV6 "com.docker.network.enable_ipv6"
@@ -124,6 +127,32 @@ static void leave(struct docker *d, struct http_request *req,
 				 json_sprintf("%s/%s", d->cfg.model->self, id));
 
 	docker_ops(d, req, "docker network", op_leave, args, leave_done);
+}
+
+/*
+ * When the answer to CreateNetwork was lost, the engine releases the pool and
+ * says no more: the youngest network of the pool that nobody used is it, once
+ * the release is not that of a network which was deleted.
+ */
+void docker_net_give_up(struct docker *d, const char *network)
+{
+	struct docker_net *net, *next, *last = NULL;
+	int64_t now = mono_ms();
+
+	if (d->pools_owed) {
+		d->pools_owed--;
+		return;
+	}
+	HASH_ITER (hh, d->nets, net, next)
+		if (str_eq(net->network, network) && !net->is_used &&
+		    now - net->since < GIVE_UP_MS &&
+		    (!last || net->since > last->since))
+			last = net;
+	if (!last)
+		return;
+	log_info("docker: network given up net=%s id=%.12s", network, last->id);
+	leave(d, NULL, network, last->id);
+	docker_net_drop(d, last);
 }
 
 void docker_unmake(struct docker *d, const char *network)
@@ -264,6 +293,7 @@ static void join_done(struct docker *d, struct http_request *req, json_t *args,
 	if (!net) {
 		net = xzalloc(sizeof(*net));
 		str_copy(net->id, sizeof(net->id), id);
+		net->since = mono_ms();
 	}
 	str_copy(net->network, sizeof(net->network), name);
 	net->internal = json_is_true(json_object_get(args, "internal"));
@@ -330,5 +360,6 @@ void docker_delete_network(struct docker *d, struct http_request *req)
 		if (a->aux && str_eq(a->network, network))
 			docker_addr_drop(d, a);
 	docker_net_drop(d, net);
+	d->pools_owed++;
 	leave(d, req, network, id);
 }

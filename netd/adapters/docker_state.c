@@ -80,6 +80,7 @@ static void load_net(void *arg, const char *key, const char *value)
 		if (str_eq(gateway, docker_gateways[i]))
 			net->gateway = (enum docker_gateway)i;
 	net->internal = json_is_true(json_object_get(doc, "internal"));
+	net->is_used = true;
 	HASH_ADD_STR(d->nets, id, net);
 }
 

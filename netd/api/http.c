@@ -511,7 +511,7 @@ static void peer_begin(struct http *http, struct MHD_Connection *connection,
 	/* It had credentials when it was accepted, and they do not change. */
 	if (peer_cred(peer->fd, &peer->cred))
 		peer->cred = (struct ucred){ 0, (uid_t)-1, (gid_t)-1 };
-	ev_timer_init(&peer->silence, on_silence, 0., HTTP_SILENCE_S);
+	ev_timer_init(&peer->silence, on_silence, 0., http->router->silence_s);
 	peer->silence.data = peer;
 	ev_timer_again(http->loop, &peer->silence);
 	http->connections++;
@@ -643,8 +643,7 @@ static struct MHD_Daemon *library_start(struct http *http)
 		on_library_log, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)HTTP_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)(HTTP_SILENCE_S + 1),
+		MHD_OPTION_CONNECTION_TIMEOUT, http->router->silence_s + 1,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
 		keep_escaped, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
 		http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,

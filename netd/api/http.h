@@ -27,7 +27,6 @@ struct http;
 #define HTTP_CONNECTIONS_MAX 256
 #define HTTP_CONNECTIONS_ROOT 16
 
-/* A sender that is not done after this has its connection closed. */
 #define HTTP_SILENCE_S 10
 
 struct http_request {
@@ -54,6 +53,8 @@ struct http_refusal {
 struct http_router {
 	/* For logs: "api". */
 	const char *name;
+	/* A sender that is not done after this has its connection closed. */
+	unsigned int silence_s;
 	const char *content_type;
 	/*
 	 * The operation of a method and a path as sent, still escaped. *args

@@ -344,6 +344,7 @@ static json_t *error_body(enum api_error error, const char *field,
 
 const struct http_router api_router = {
 	.name = "api",
+	.silence_s = HTTP_SILENCE_S,
 	.content_type = "application/json",
 	.route = http_route,
 	.body = http_body,

@@ -128,9 +128,8 @@ docker_end_containerd()
 # engine was killed.
 docker_inhabitants()
 {
-	awk -v dir="${DOCKER_RUN#/run}/" \
-		'$5 == "/" && index($4, dir) { print FILENAME }' \
-		/proc/[0-9]*/mountinfo 2>/dev/null | tr -dc '0-9\n'
+	grep -lsE "^[0-9]+ [0-9]+ [^ ]+ [^ ]*${DOCKER_RUN#/run}/[^ ]* / " \
+		/proc/[0-9]*/mountinfo | tr -dc '0-9\n'
 }
 
 # Their shims, which would take what is below them for lost.

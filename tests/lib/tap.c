@@ -11,6 +11,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -105,6 +106,15 @@ static bool is_to_cut(const struct message *m)
 	return str_eq(want, path) && !unlink(cut_path);
 }
 
+/* Waits for a request; false when either end leaves. */
+static bool is_asked(int fd, int to)
+{
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN },
+			      { .fd = to, .events = POLLIN } };
+
+	return poll(p, 2, -1) > 0 && !p[1].revents;
+}
+
 static void serve(int fd, const struct sockaddr_un *target)
 {
 	int to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -112,7 +122,7 @@ static void serve(int fd, const struct sockaddr_un *target)
 
 	if (connect(to, (const struct sockaddr *)target, sizeof(*target)))
 		return;
-	while (message_read(fd, &m)) {
+	while (is_asked(fd, to) && message_read(fd, &m)) {
 		bool cut = is_to_cut(&m);
 
 		message_log('>', &m);

@@ -61,7 +61,8 @@ static_box()
 		'http://d/v1.41/containers/create?name=static'
 	dk start static
 }
-held() { n "$1" docker status -o json | jq -r '.addresses[].ip' | sort; }
+held() { n "$1" docker status -o json | jq '.driver.addresses | length'; }
+none_held() { [[ $(held "$1") -eq 0 ]]; }
 pods_on() { n "$1" pod ls -o json | jq -r --arg n "node$1" '.[] | select(.node == $n) | .name'; }
 no_pods() { [[ -z $(pods_on "$1") ]]; }
 
@@ -202,8 +203,8 @@ no_pods() { [[ -z $(pods_on "$1") ]]; }
 	dkn 2 rm -f two
 	until_true 5 no_pods 1
 	until_true 5 no_pods 2
-	until_true 5 test -z "$(held 1)"
-	until_true 5 test -z "$(held 2)"
+	until_true 5 none_held 1
+	until_true 5 none_held 2
 	[ "$(on 1 ip -br link | grep -c -E '^n[dp][0-9a-f]{12}')" -eq 0 ]
 }
 

@@ -25,6 +25,19 @@ static const struct out_column container_columns[] = {
 static const struct out_view container_view = { "name", container_columns,
 						ARRAY_LEN(container_columns) };
 
+static const struct out_column endpoint_columns[] = {
+	{ "ENDPOINT", "short_id", 0, NULL },
+	{ "STATE", "state", OUT_STATE, NULL },
+	{ "POD", "pod", 0, NULL },
+	{ "NETWORK", "network", 0, NULL },
+	{ "IP", "ip", 0, NULL },
+	{ "GATEWAY", "gateway", 0, NULL },
+	{ "PORTS", "ports", OUT_CUT, NULL },
+};
+
+static const struct out_view endpoint_view = { "short_id", endpoint_columns,
+					       ARRAY_LEN(endpoint_columns) };
+
 /* A row per attachment. */
 static json_t *container_rows(const json_t *containers)
 {
@@ -65,6 +78,34 @@ static void show_problems(const json_t *labels)
 	}
 }
 
+static json_int_t count(const json_t *object, const char *name)
+{
+	return (json_int_t)json_array_size(json_object_get(object, name));
+}
+
+/* What the engine asked of the driver. */
+static void show_driver(const struct ctl *ctl, const json_t *driver)
+{
+	json_t *eps = json_object_get(driver, "endpoints");
+	json_t *ep, *text;
+	size_t i;
+
+	if (!driver) {
+		puts("driver  off: adapters.docker.enabled is false");
+		return;
+	}
+	printf("driver  %lld networks, %lld endpoints, %lld addresses held\n",
+	       count(driver, "networks"), count(driver, "endpoints"),
+	       count(driver, "addresses"));
+	json_array_foreach (eps, i, ep)
+		json_object_set_new(ep, "short_id",
+				    json_sprintf("%.12s", str_of(ep, "id")));
+	if (json_array_size(eps))
+		out_list(ctl, &endpoint_view, eps);
+	json_array_foreach (json_object_get(driver, "problems"), i, text)
+		printf("problem: %s\n", json_string_value(text));
+}
+
 static void show_engine(const json_t *labels)
 {
 	const char *state = str_of(labels, "state");
@@ -97,6 +138,7 @@ static int run_status(const struct ctl *ctl, const struct cmd *cmd,
 	} else if (ctl->quiet || ctl->form == FORM_NAME) {
 		out_list(ctl, cmd->view, rows);
 	} else {
+		show_driver(ctl, json_object_get(reply, "driver"));
 		show_engine(labels);
 		if (json_array_size(rows))
 			out_list(ctl, cmd->view, rows);
