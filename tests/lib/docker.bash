@@ -113,15 +113,15 @@ docker_end()
 	[[ $2 != KILL ]] || docker_end_containerd "$1"
 }
 
-# A dockerd that was killed leaves the containerd it had started.
+# containerd dies with its dockerd; where nobody asks how it ended, the next
+# dockerd would take it for alive.
 docker_end_containerd()
 {
-	local pid
+	local file=$DOCKER_RUN/$1/exec/containerd/containerd.pid
 
-	pid=$(cat "$DOCKER_RUN/$1/exec/containerd/containerd.pid" \
-		2>/dev/null) || return 0
-	kill -KILL "$pid" 2>/dev/null || :
-	until_true 10 gone "$pid"
+	[[ -e $file ]] || return 0
+	until_true 10 gone "$(cat "$file")"
+	rm -f "$file"
 }
 
 # Whatever runs with its root below the engines' data: containers whose

@@ -42,7 +42,9 @@ web()
 {
 	local k=$1 name=$2
 	shift 2
-	dkn "$k" run -d --name "$name" --hostname "$name" --network blue "$@" \
+	# What is killed does not wait for ten seconds.
+	dkn "$k" run -d --name "$name" --hostname "$name" --network blue \
+		--stop-signal KILL "$@" \
 		box httpd -f -p 80 -h /www
 }
 ip_of() { dkn "$1" inspect -f '{{.NetworkSettings.Networks.blue.IPAddress}}' "$2"; }
