@@ -154,7 +154,9 @@ static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
 	if (!fe || !q->dport)
 		return -ABI_DROP_NO_FRONTEND;
 	flow_key_forward(&key, q);
-	if (lb_find(q, &key, fe, flags & ERROR_LOCAL, choice) < 0)
+	/* About a flow that is known: its own entry says whose it is. */
+	if (lb_find(q, &key, fe, flags & ERROR_LOCAL ? LB_LOCAL : 0, &q->src,
+		    choice) < 0)
 		return -ABI_DROP_NO_BACKEND;
 	if (!(flags & (ERROR_TO_VIP | ERROR_LOCAL)) &&
 	    !(choice->flags & ABI_BACKEND_LOCAL))
@@ -225,7 +227,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 		return -ABI_DROP_KERNEL;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
-	if (lb_choose(p, fe, 0, &work->choice))
+	if (lb_choose(p, fe, 0, &p->src, &work->choice))
 		return reply_refuse(skb, p, 0);
 	if (work->choice.flags & ABI_BACKEND_LOCAL) {
 		for (int i = 0; i < 4; i++)
@@ -261,7 +263,7 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 	fe = frontend_find(NULL, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
-	if (lb_choose(p, fe, 1, &work->choice))
+	if (lb_choose(p, fe, LB_LOCAL, &p->src, &work->choice))
 		return -ABI_DROP_NO_BACKEND;
 	return balance_local(skb, p, work, entry, NULL);
 }

@@ -6,10 +6,12 @@
  * 5-tuple picks the slot, so that every node with the same run (and this one,
  * when a flow was evicted) picks the same. The flow's entry is asked first:
  * TCP stays with its backend even when that has left the set, until the
- * client begins anew; UDP moves on at once.
+ * client begins anew (or the service says that it is reset); UDP moves on at
+ * once. Under affinity the client alone is the key.
  */
 #pragma once
 
+#include "affinity.bpf.h"
 #include "flow.bpf.h"
 
 static __always_inline __u32 hash_mix(__u32 h, __u32 word)
@@ -28,6 +30,17 @@ static __always_inline __u32 lb_hash(const struct pkt *p)
 		h = hash_mix(h, p->dst.w[i]);
 	}
 	h = hash_mix(h, (__u32)p->sport << 16 | p->dport);
+	h *= 0x85ebca6bu;
+	return h ^ (h >> 13);
+}
+
+/* The same for one client's connections, whichever node it asks. */
+static __always_inline __u32 lb_hash_client(const struct abi_addr *client)
+{
+	__u32 h = 1;
+
+	for (int i = 0; i < 4; i++)
+		h = hash_mix(h, client->w[i]);
 	h *= 0x85ebca6bu;
 	return h ^ (h >> 13);
 }
@@ -51,42 +64,125 @@ static __always_inline struct abi_backend *lb_slot(__u32 offset, __u32 count,
 	return lb_backend(*id);
 }
 
-static __always_inline int lb_is_current(const struct abi_flow *flow)
+/* Alive, and it is the one that was chosen; NULL else. */
+static __always_inline struct abi_backend *
+lb_current(const struct abi_flow *flow)
 {
 	struct abi_backend *b = lb_backend(flow->backend);
 
 	return b && b->generation == flow->generation &&
-	       (b->flags & ABI_BACKEND_ALIVE);
+			       (b->flags & ABI_BACKEND_ALIVE)
+		       ? b
+		       : NULL;
 }
+
+/* Another node chose this one: only pods here will do. */
+#define LB_LOCAL 1u
+/* The address is a VIP, not a published port. */
+#define LB_VIP 2u
 
 /* What lb_find() found. */
 enum lb_found { LB_KEPT, LB_NEW };
 
 /*
- * Fills `choice`, or returns -ABI_DROP_NO_BACKEND. `local`: another node
- * chose this one, so only pods here will do, and where the tables of the two
- * differ for a moment any of them.
+ * May the flow go on as it was? An open connection does, unless its backend
+ * is gone and the service says that its connections are reset; who begins
+ * needs a backend that takes connections; UDP one that is there.
+ */
+static __always_inline int lb_keeps(const struct pkt *p,
+				    const struct abi_frontend *fe,
+				    const struct abi_flow *flow)
+{
+	struct abi_backend *b;
+
+	if (p->proto == IPPROTO_TCP && !pkt_is_syn(p))
+		return !(fe->flags & ABI_FRONTEND_RESET) || lb_current(flow);
+	b = lb_current(flow);
+	return b && (p->proto != IPPROTO_TCP || b->weight);
+}
+
+static __always_inline int lb_is_dead(const struct pkt *p,
+				      const struct abi_frontend *fe)
+{
+	return p->proto == IPPROTO_TCP && !pkt_is_syn(p) &&
+	       (fe->flags & ABI_FRONTEND_RESET);
+}
+
+/*
+ * One of the frontend's backends by hash; where LB_LOCAL is asked and the
+ * tables of the two nodes differ for a moment, any of those here.
+ */
+static __always_inline struct abi_backend *
+lb_pick(const struct abi_frontend *fe, __u32 flags, __u32 hash, __u32 *id)
+{
+	struct abi_backend *b = lb_slot(fe->offset, fe->count, hash, id);
+
+	if ((flags & LB_LOCAL) && (!b || !(b->flags & ABI_BACKEND_LOCAL)))
+		b = lb_slot(fe->local_offset, fe->local_count, hash, id);
+	return b;
+}
+
+/* The backend of a service with affinity for this client. */
+static __always_inline struct abi_backend *
+lb_pick_for(const struct abi_affinity_key *key, const struct abi_frontend *fe,
+	    __u32 flags, __u32 *id)
+{
+	struct abi_backend *b = affinity_find(key, fe, id);
+
+	if (b && (!(flags & LB_LOCAL) || (b->flags & ABI_BACKEND_LOCAL)))
+		return b;
+	b = lb_pick(fe, flags, lb_hash_client(&key->client), id);
+	if (b)
+		affinity_keep(key, b, *id);
+	return b;
+}
+
+static __noinline int lb_find_for(const struct pkt *p,
+				  const struct abi_frontend *fe, __u32 flags,
+				  const struct abi_addr *client, __u32 *id)
+{
+	struct abi_affinity_key key = {};
+
+	if (!p || !fe || !client || !id)
+		return -1;
+	key.client = *client;
+	key.port = p->dport;
+	key.proto = p->proto;
+	if (flags & LB_VIP)
+		key.addr = p->dst;
+	return lb_pick_for(&key, fe, flags, id) ? 0 : -1;
+}
+
+/*
+ * Fills `choice`, or returns -ABI_DROP_NO_BACKEND. `client` is what affinity
+ * knows the client by.
  */
 static __always_inline int lb_find(const struct pkt *p,
 				   const struct abi_flow_key *key,
-				   const struct abi_frontend *fe, int local,
+				   const struct abi_frontend *fe, __u32 flags,
+				   const struct abi_addr *client,
 				   struct abi_flow *choice)
 {
 	struct abi_flow *flow = bpf_map_lookup_elem(&flows, key);
-	struct abi_backend *b;
-	__u32 hash, id = 0;
+	struct abi_backend *b = NULL;
+	__u32 id = 0;
 
-	if (flow && (!local || (flow->flags & ABI_BACKEND_LOCAL)) &&
-	    ((p->proto == IPPROTO_TCP && !pkt_is_syn(p)) ||
-	     lb_is_current(flow))) {
-		*choice = *flow;
-		return LB_KEPT;
+	if (flow &&
+	    (!(flags & LB_LOCAL) || (flow->flags & ABI_BACKEND_LOCAL))) {
+		if (lb_keeps(p, fe, flow)) {
+			*choice = *flow;
+			return LB_KEPT;
+		}
+		/* Nobody else knows the connection: the client is told. */
+		if (lb_is_dead(p, fe)) {
+			bpf_map_delete_elem(&flows, key);
+			return -ABI_DROP_NO_BACKEND;
+		}
 	}
-
-	hash = lb_hash(p);
-	b = lb_slot(fe->offset, fe->count, hash, &id);
-	if (local && (!b || !(b->flags & ABI_BACKEND_LOCAL)))
-		b = lb_slot(fe->local_offset, fe->local_count, hash, &id);
+	if (!affinity_seconds(fe))
+		b = lb_pick(fe, flags, lb_hash(p), &id);
+	else if (lb_find_for(p, fe, flags, client, &id) == 0)
+		b = lb_backend(id);
 	if (!b)
 		return -ABI_DROP_NO_BACKEND;
 
@@ -103,14 +199,15 @@ static __always_inline int lb_find(const struct pkt *p,
 
 /* The same, and it stays chosen. 0, or -ABI_DROP_NO_BACKEND. */
 static __always_inline int lb_choose(const struct pkt *p,
-				     const struct abi_frontend *fe, int local,
+				     const struct abi_frontend *fe, __u32 flags,
+				     const struct abi_addr *client,
 				     struct abi_flow *choice)
 {
 	struct abi_flow_key key;
 	int found;
 
 	flow_key_forward(&key, p);
-	found = lb_find(p, &key, fe, local, choice);
+	found = lb_find(p, &key, fe, flags, client, choice);
 	if (found == LB_NEW)
 		bpf_map_update_elem(&flows, &key, choice, BPF_ANY);
 	return found < 0 ? found : 0;

@@ -170,6 +170,12 @@ static int pin_maps(struct ebpf *bpf)
 		    map == bpf->skel->maps.work_map)
 			continue;
 		path = xasprintf("%s/%s", bpf->maps_dir, bpf_map__name(map));
+		/* One more reason is no new ABI: its count begins anew. */
+		if (map == bpf->skel->maps.drops) {
+			free(path);
+			path = xasprintf("%s/drops-%d", bpf->maps_dir,
+					 ABI_DROP_MAX);
+		}
 		err = bpf_map__set_pin_path(map, path);
 		if (err)
 			return err;

@@ -60,19 +60,22 @@ sock_published(const struct sock_dst *dst, __be32 bound)
 	return fe;
 }
 
+/* flags: LB_VIP where it is one. */
 static __always_inline struct abi_frontend *
-sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound)
+sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound, __u32 role,
+	      __u32 *flags)
 {
-	__u32 role = sock_role(netns, 0);
 	struct abi_frontend *fe;
 
 	if (!role || !dst->port)
 		return NULL;
 	fe = frontend_find(&dst->addr, dst->port, dst->proto);
+	*flags = LB_VIP;
 	if (fe && !(fe->flags & ABI_FRONTEND_NODE))
 		return (role & ABI_SOCKET_HOST) || sock_role(netns, fe->vni)
 			       ? fe
 			       : NULL;
+	*flags = 0;
 	return (role & ABI_SOCKET_HOST) ? sock_published(dst, bound) : NULL;
 }
 
@@ -100,6 +103,29 @@ sock_ask_gateway(struct abi_peer_key *key, struct sock_dst *dst, __u64 netns)
 	return SOCK_TRANSLATED;
 }
 
+/* One UDP socket stays with one backend, whatever it sends. */
+static __always_inline __u32 sock_hash(const struct sock_dst *dst, __u64 cookie)
+{
+	if (dst->proto == IPPROTO_TCP)
+		return bpf_get_prandom_u32();
+	return hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
+}
+
+/* The host's processes are one client, a pod's are another. */
+static __always_inline struct abi_backend *
+sock_backend_for(const struct sock_dst *dst, const struct abi_frontend *fe,
+		 __u64 netns, __u32 flags)
+{
+	struct abi_affinity_key key = { .port = dst->port,
+					.proto = dst->proto };
+	__u32 id;
+
+	affinity_client_pod(&key.client, netns);
+	if (flags & LB_VIP)
+		key.addr = dst->addr;
+	return lb_pick_for(&key, fe, 0, &id);
+}
+
 /* Changes dst to a backend, and keeps what it was for sock_restore(). */
 static __always_inline enum sock_verdict
 sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
@@ -108,20 +134,25 @@ sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
 	__u64 netns = bpf_get_netns_cookie(ctx);
 	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
 	struct abi_peer_key key = { .cookie = cookie };
+	__u32 role = sock_role(netns, 0);
 	struct abi_frontend *fe;
 	struct abi_backend *b;
-	__u32 hash, id;
+	__u32 flags, id;
 
-	fe = sock_frontend(dst, netns, bound);
+	fe = sock_frontend(dst, netns, bound, role, &flags);
 	if (!fe)
 		return sock_ask_gateway(&key, dst, netns);
-	/* One UDP socket stays with one backend, whatever it sends. */
-	hash = dst->proto == IPPROTO_TCP
-		       ? bpf_get_prandom_u32()
-		       : hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
-	b = lb_slot(fe->offset, fe->count, hash, &id);
+	if (affinity_seconds(fe))
+		b = sock_backend_for(dst, fe,
+				     role & ABI_SOCKET_HOST ? 0 : netns, flags);
+	else
+		b = lb_slot(fe->offset, fe->count, sock_hash(dst, cookie), &id);
 	if (!b)
 		return SOCK_REFUSED;
+	/* Only packet by packet can its connections be reset later. */
+	if ((fe->flags & ABI_FRONTEND_RESET) && (flags & LB_VIP) && b->vni &&
+	    dst->proto == IPPROTO_TCP)
+		return SOCK_AS_IS;
 
 	dst->addr = b->addr;
 	dst->port = b->port;

@@ -17,6 +17,8 @@ struct work {
 	struct abi_flow choice;
 	/* What its answers get as their source. */
 	struct abi_flow back;
+	/* Whom affinity takes the client of a VIP for. */
+	struct abi_addr client;
 	/* What an ICMP error quotes, see error.bpf.h. */
 	struct pkt quoted;
 };

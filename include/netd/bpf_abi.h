@@ -26,6 +26,7 @@
 /* At least 16 x 128 x CPUs: each CPU of an LRU parks up to 128 entries. */
 #define ABI_FLOWS_MAX 262144
 #define ABI_FRAGS_MAX 16384
+#define ABI_AFFINITIES_MAX 65536
 #define ABI_SOCKETS_MAX 65536
 #define ABI_PEERS_MAX 65536
 #define ABI_RESOLVERS_MAX 65536
@@ -251,6 +252,24 @@ struct abi_frag {
 	__be16 dport;
 };
 
+/* Which backend a client of a service with affinity has. */
+struct abi_affinity_key {
+	/* A pod's namespace in the last words, none for the host; of
+	 * published ports the client's address. */
+	struct abi_addr client;
+	/* None for published ports, by whatever address they were asked. */
+	struct abi_addr addr;
+	__be16 port;
+	__u8 proto;
+	__u8 pad;
+};
+
+struct abi_affinity {
+	__u64 used;
+	__u32 backend;
+	__u32 generation;
+};
+
 /* Whose sockets are translated; vni 0 says who the namespace is. */
 #define ABI_SOCKET_HOST 1u
 #define ABI_SOCKET_POD 2u
@@ -308,7 +327,7 @@ struct abi_config {
 	X(STORE_GUARD, "store_guard", "a pod reaches for the store")           \
 	X(ISOLATION, "isolation", "address of another network")                \
 	X(INTERNAL, "internal", "internal networks have no way out")           \
-	X(FRAGMENTS, "fragments", "later fragment before its first")            \
+	X(FRAGMENTS, "fragments", "later fragment before its first")           \
 	X(NO_ROUTE, "no_route", "address that no pod and no node has")         \
 	X(NO_FRONTEND, "no_frontend", "VIP or port that is not balanced")      \
 	X(NO_BACKEND, "no_backend", "no backend that can be reached here")     \
@@ -342,6 +361,8 @@ _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
 _Static_assert(sizeof(struct abi_flow) == 48, "abi_flow");
 _Static_assert(sizeof(struct abi_frag_key) == 40, "abi_frag_key");
 _Static_assert(sizeof(struct abi_frag) == 4, "abi_frag");
+_Static_assert(sizeof(struct abi_affinity_key) == 36, "abi_affinity_key");
+_Static_assert(sizeof(struct abi_affinity) == 16, "abi_affinity");
 _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
 _Static_assert(sizeof(struct abi_resolver_key) == 24, "abi_resolver_key");
 _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
