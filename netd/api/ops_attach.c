@@ -170,7 +170,6 @@ static enum ops_next attach_more(struct call *call, struct pod *pod, int netns)
 	if (err)
 		return err < 0 ? OPS_REFUSE : OPS_AGAIN;
 	if (pod_args_ports(call, pod, at.network)) {
-		pod_ports_drop(pod, at.network);
 		json_decref(at.aliases);
 		return OPS_REFUSE;
 	}

@@ -2,7 +2,6 @@
 #include "pod_args.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 
 #include "netd/util.h"
 #include "netns.h"
@@ -106,24 +105,28 @@ int pod_args_network(struct call *call, struct pod *pod, const char *text,
 
 int pod_args_ports(struct call *call, struct pod *pod, const char *network)
 {
-	struct pod_port_listeners listeners = reconcile_listeners(call->rc);
-	struct pod_port port;
-	unsigned int start;
-	json_t *text;
-	size_t i;
+	json_t *list = call_list(call, "publish"), *text;
+	size_t i, len = json_array_size(list);
+	struct pod_port *ports;
+	int err = 0;
 
-	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
-		abort();
-	json_array_foreach (call_list(call, "publish"), i, text) {
-		if (pod_port_parse(json_string_value(text), &port,
-				   &call->refusal))
-			return -EINVAL;
-		str_copy(port.network, sizeof(port.network), network);
-		if (pod_port_claim(call->m, pod, &port, &listeners, start,
-				   &call->refusal))
-			return -EINVAL;
+	if (len > POD_PORTS_MAX)
+		return refuse(&call->refusal, API_INVALID, "publish",
+			      "publish fewer", "pod \"%s\": more than %d ports",
+			      pod->name, POD_PORTS_MAX);
+	ports = xzalloc((len + 1) * sizeof(*ports));
+	json_array_foreach (list, i, text) {
+		err = pod_port_parse(json_string_value(text), &ports[i],
+				     &call->refusal);
+		if (err)
+			break;
+		str_copy(ports[i].network, sizeof(ports[i].network), network);
 	}
-	return 0;
+	if (!err)
+		err = reconcile_ports_claim(call->rc, pod, ports, len,
+					    &call->refusal);
+	free(ports);
+	return err;
 }
 
 int pod_args_owner(struct call *call, struct pod *pod)

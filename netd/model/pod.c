@@ -230,7 +230,8 @@ struct attachment *pod_attachment(struct pod *pod, const char *network)
 	return NULL;
 }
 
-void pod_ports_drop(struct pod *pod, const char *network)
+/* Ports that lead to its address on this network. */
+static void pod_ports_drop(struct pod *pod, const char *network)
 {
 	for (size_t i = pod->ports_len; i-- > 0;)
 		if (str_eq(pod->ports[i].network, network))

@@ -101,8 +101,6 @@ const char *pod_shown_name(const struct pod *pod);
 const char *pod_unready(const struct pod *pod);
 
 struct attachment *pod_attachment(struct pod *pod, const char *network);
-/* Ports that lead to its address on this network. */
-void pod_ports_drop(struct pod *pod, const char *network);
 /* Forgets the attachment at this place of nets[]. */
 void pod_detach(struct pod *pod, struct attachment *at);
 

@@ -180,7 +180,16 @@ static bool is_ours(const struct model *m, const struct ip_addr *addr)
 	return self && ip_eq(&self->vtep, addr);
 }
 
-/* Whoever has the port already is named; r NULL: only asked. */
+static bool is_free(const struct model *m, const struct pod *pod,
+		    const struct pod_port *port,
+		    const struct pod_port_listeners *listeners)
+{
+	return !service_of(m, port) && !pod_port_owner(m, port) &&
+	       !pod_has(pod, port) &&
+	       !listeners->find(listeners->arg, port, NULL, 0);
+}
+
+/* Whoever has the port already is named. */
 static int check_free(const struct model *m, const struct pod *pod,
 		      const struct pod_port *port,
 		      const struct pod_port_listeners *listeners,
@@ -190,9 +199,7 @@ static int check_free(const struct model *m, const struct pod *pod,
 	const struct pod *other = pod_port_owner(m, port);
 	const char *hint = "choose another port, or none for a free one";
 	char text[POD_PORT_STRLEN], name[64];
-	struct refusal unread;
 
-	r = r ? r : &unread;
 	pod_port_str(port, text);
 	if (claim)
 		return refuse(r, API_CONFLICT, "publish", hint,
@@ -223,7 +230,7 @@ static int pick(const struct model *m, const struct pod *pod,
 	for (unsigned int i = 0; i < FREE_PORTS; i++) {
 		port->port =
 			(uint16_t)(POD_PORT_FIRST + (start + i) % FREE_PORTS);
-		if (!check_free(m, pod, port, listeners, NULL))
+		if (is_free(m, pod, port, listeners))
 			return 0;
 	}
 	return refuse(r, API_EXHAUSTED, "publish", "name a port",

@@ -50,7 +50,8 @@ const struct pod *pod_port_owner(const struct model *m,
 /* What programs of the host listen on: asked for every candidate. */
 struct pod_port_listeners {
 	const void *arg;
-	/* Who listens where the port would; false: nobody. */
+	/* Does somebody listen where the port would? Who it is goes to owner,
+	 * unless that is NULL. */
 	bool (*find)(const void *arg, const struct pod_port *port, char *owner,
 		     size_t size);
 };

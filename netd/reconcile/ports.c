@@ -69,23 +69,35 @@ void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 	}
 }
 
-struct search {
+/* What programs of the host listen on, read once for all ports of a request:
+ * /proc tells of every connection, too. */
+struct snapshot {
 	const struct model *m;
-	const struct pod_port *port;
-	char *owner;
-	size_t size;
-	bool found;
+	struct listener *list;
+	size_t len;
 };
+
+static bool snapshot_add(void *arg, const struct listener *l)
+{
+	struct snapshot *s = arg;
+
+	s->list = xrealloc(s->list, (s->len + 1) * sizeof(*s->list));
+	s->list[s->len++] = *l;
+	return true;
+}
 
 /* Names are resolved, and much else is done, on addresses that are no node's:
  * a network's gateway, for one. Who listens there is in nobody's way. */
-static bool is_in_the_way(const struct search *s, const struct listener *l)
+static bool is_in_the_way(const struct model *m, const struct listener *l,
+			  const struct pod_port *port)
 {
-	const struct node *self = model_node(s->m, s->m->self);
+	const struct node *self = model_node(m, m->self);
 
-	if (ip_is_none(&l->addr) || ip_eq(&l->addr, &s->port->host))
+	if (l->proto != port->proto || l->port != port->port)
+		return false;
+	if (ip_is_none(&l->addr) || ip_eq(&l->addr, &port->host))
 		return true;
-	if (!ip_is_none(&s->port->host))
+	if (!ip_is_none(&port->host))
 		return false;
 	for (uint32_t i = 0; self && i < self->addrs_len; i++)
 		if (ip_eq(&self->addrs[i], &l->addr))
@@ -93,33 +105,46 @@ static bool is_in_the_way(const struct search *s, const struct listener *l)
 	return ip_is_loopback(&l->addr);
 }
 
-static bool look_at(void *arg, const struct listener *l)
-{
-	struct search *s = arg;
-
-	if (l->proto != s->port->proto || l->port != s->port->port ||
-	    !is_in_the_way(s, l))
-		return true;
-	listener_name(l, s->owner, s->size);
-	s->found = true;
-	return false;
-}
-
 static bool find_listener(const void *arg, const struct pod_port *port,
 			  char *owner, size_t size)
 {
-	struct search s = {
-		.m = arg, .port = port, .owner = owner, .size = size
-	};
+	const struct snapshot *s = arg;
 
-	listeners_each(look_at, &s);
-	return s.found;
+	for (size_t i = 0; i < s->len; i++) {
+		if (!is_in_the_way(s->m, &s->list[i], port))
+			continue;
+		/* Who it is takes a walk through /proc: if it is asked. */
+		if (owner)
+			listener_name(&s->list[i], owner, size);
+		return true;
+	}
+	return false;
 }
 
-struct pod_port_listeners reconcile_listeners(const struct reconcile *rc)
+int reconcile_ports_claim(struct reconcile *rc, struct pod *pod,
+			  const struct pod_port *ports, size_t len,
+			  struct refusal *r)
 {
-	return (struct pod_port_listeners){ .arg = rc->m,
-					    .find = find_listener };
+	struct snapshot snapshot = { .m = rc->m };
+	struct pod_port_listeners listeners = { &snapshot, find_listener };
+	size_t had = pod->ports_len;
+	unsigned int start;
+	int err = 0;
+
+	if (!len)
+		return 0;
+	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
+		abort();
+	listeners_each(snapshot_add, &snapshot);
+	for (size_t i = 0; !err && i < len; i++) {
+		struct pod_port port = ports[i];
+
+		err = pod_port_claim(rc->m, pod, &port, &listeners, start, r);
+	}
+	free(snapshot.list);
+	if (err)
+		pod->ports_len = had;
+	return err;
 }
 
 /* Forgets those from this place on, newest first. */
@@ -149,18 +174,9 @@ int reconcile_pod_publish(struct reconcile *rc, struct pod *pod,
 			  const struct pod_port *ports, size_t len,
 			  struct refusal *r)
 {
-	struct pod_port_listeners listeners = reconcile_listeners(rc);
 	size_t had = pod->ports_len;
-	unsigned int start;
-	int err = 0;
+	int err = reconcile_ports_claim(rc, pod, ports, len, r);
 
-	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
-		abort();
-	for (size_t i = 0; !err && i < len; i++) {
-		struct pod_port port = ports[i];
-
-		err = pod_port_claim(rc->m, pod, &port, &listeners, start, r);
-	}
 	if (!err) {
 		err = put_ports(rc, pod);
 		if (!err)

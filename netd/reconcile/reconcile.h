@@ -153,8 +153,10 @@ struct want_pod reconcile_pod_want(struct reconcile *rc, const struct pod *pod,
 void reconcile_search(const struct reconcile *rc, const char *network,
 		      char *buf, size_t size);
 
-/* Who listens on the host, for pod_port_claim(). */
-struct pod_port_listeners reconcile_listeners(const struct reconcile *rc);
+/* Ports of this node become the pod's, all or none; not in the kernel yet. */
+int reconcile_ports_claim(struct reconcile *rc, struct pod *pod,
+			  const struct pod_port *ports, size_t len,
+			  struct refusal *r);
 
 /*
  * What an engine says of the pod's container, as in struct pod; taken. Names,

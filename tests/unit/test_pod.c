@@ -194,7 +194,8 @@ static bool listens(const void *arg, const struct pod_port *port, char *owner,
 	assert_string_equal(m->self, "n1");
 	if (port->port != 22)
 		return false;
-	snprintf(owner, size, "sshd");
+	if (owner)
+		snprintf(owner, size, "sshd");
 	return true;
 }
 
