@@ -19,8 +19,11 @@
 /* What nobody asks for any more lives on: a container that restarts has its
  * service and its VIP back. As long as its address rests. */
 #define LINGER_MS 30000
-/* What was refused is tried again, and what lingers looked at. */
-#define TICK_S 5.
+/* What waits or lingers is looked at. */
+#define TICK_S 1.
+/* From one step of a service to its next, and after a refusal. */
+#define STEP_MS 1000
+#define REFUSED_MS 5000
 
 /* A service that is being brought about, or that lingers. */
 struct care {
@@ -224,10 +227,10 @@ static void step_done(void *arg, const struct refusal *r, json_t *reply)
 
 	(void)reply;
 	care->busy = false;
-	if (r->code != API_OK) {
+	care->not_before =
+		mono_ms() + (r->code == API_OK ? STEP_MS : REFUSED_MS);
+	if (r->code != API_OK)
 		care_problem(care, r->message);
-		care->not_before = mono_ms() + (int64_t)(TICK_S * 1000);
-	}
 	/* A port that is taken must not cost the service its name and VIP. */
 	if (r->code != API_OK && str_eq(r->field, "publish") &&
 	    !care->without_ports) {
@@ -311,6 +314,7 @@ static void look_at_wish(struct discover *d, const struct net *net,
 	switch (step) {
 	case WISH_DONE:
 		care->without_ports = false;
+		care->not_before = 0;
 		note_others(care, wish);
 		break;
 	case WISH_FOREIGN:
@@ -418,14 +422,13 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 	}
 }
 
-/* Refused steps and lingering services have their time. */
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct discover *d = container_of(w, struct discover, tick);
 
 	(void)loop, (void)revents;
 	for (struct care *care = d->cares; care; care = care->hh.next)
-		if (*care->problem || care->gone_at)
+		if (care->not_before || care->gone_at)
 			note_net(d, care->net);
 }
 

@@ -3,10 +3,10 @@
 
 #include "container.h"
 #include "json.h"
-#include "netd/api.h"
 #include "netd/util.h"
 #include "netd/words.h"
 #include "service.h"
+#include "service_tune.h"
 
 #define LABEL_KEY_LEN 128
 
@@ -164,29 +164,29 @@ static json_t *read_published(const json_t *labels, struct service *s,
 	return take_ptr(list);
 }
 
-/* Labels that are an argument of service.create under another name. */
-static const struct {
-	const char *label, *arg;
-} texts[] = {
-	{ "netd.lb", "algo" },
-	{ "netd.health", "health" },
+/* Labels that are arguments of service.create under another name. */
+const struct label_text label_texts[] = {
+	{ "netd.lb", "algo", "random", false },
+	{ "netd.policy", "policy", "any", false },
+	{ "netd.affinity", "affinity", "none", false },
+	{ "netd.health", "health", "none", false },
+	{ "netd.health.interval", "health_interval", "1s", true },
+	{ "netd.health.timeout", "health_timeout", "1s", true },
 };
+_Static_assert(ARRAY_LEN(label_texts) == LABEL_TEXTS, "as declared");
 
 static int add_texts(const json_t *labels, json_t *args, struct refusal *r)
 {
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		const char *text = get(labels, texts[i].label);
+	struct tune tune = { 0 };
 
-		if (!text)
-			continue;
-		if (!api_arg_find(&api_ops[API_SERVICE_CREATE], texts[i].arg))
-			return refuse(r, API_UNSUPPORTED, texts[i].label,
-				      "leave the label out",
-				      "services of this netd have no --%s",
-				      texts[i].arg);
-		json_object_set_new(args, texts[i].arg, json_string(text));
+	for (size_t i = 0; i < ARRAY_LEN(label_texts); i++) {
+		const char *text = get(labels, label_texts[i].label);
+
+		if (text)
+			json_object_set_new(args, label_texts[i].arg,
+					    json_string(text));
 	}
-	return 0;
+	return tune_read(&tune, args, r);
 }
 
 static int check_weight(const json_t *labels, struct refusal *r)
@@ -244,8 +244,8 @@ json_t *labels_service(const json_t *labels, const char *network,
 /* ---- completing ---- */
 
 static const char *const known[] = {
-	LABEL_ENABLE,  LABEL_SERVICE, LABEL_NETWORK, LABEL_PORT,
-	LABEL_PUBLISH, LABEL_WEIGHT,  "netd.lb",     "netd.health",
+	LABEL_ENABLE, LABEL_SERVICE, LABEL_NETWORK,
+	LABEL_PORT,   LABEL_PUBLISH, LABEL_WEIGHT,
 };
 
 static void note(json_t *problems, const char *label, const char *text)
@@ -269,6 +269,10 @@ static void note_unknown(const json_t *labels, json_t *problems)
 		for (size_t i = 0; !found && i < ARRAY_LEN(known); i++) {
 			found = str_eq(key, known[i]);
 			word_offer(&near, known[i]);
+		}
+		for (size_t i = 0; !found && i < LABEL_TEXTS; i++) {
+			found = str_eq(key, label_texts[i].label);
+			word_offer(&near, label_texts[i].label);
 		}
 		if (found)
 			continue;

@@ -26,6 +26,19 @@
 #define LABEL_ORIGIN "netd.origin"
 #define LABEL_ORIGIN_DOCKER "docker"
 
+/* Settings of a service that are a word each. */
+#define LABEL_TEXTS 6
+
+struct label_text {
+	const char *label, *arg;
+	/* What it is without the label. */
+	const char *preset;
+	/* It says more of `health`, and nothing without it. */
+	bool of_health;
+};
+
+extern const struct label_text label_texts[LABEL_TEXTS];
+
 /* Those that fit, ours first; what is left out is added to problems. */
 json_t *labels_take(json_t *all, json_t *problems);
 

@@ -5,6 +5,7 @@
 #include "labels.h"
 #include "netd/util.h"
 #include "service.h"
+#include "service_tune.h"
 
 /* Others that are named; the rest would say the same. */
 #define OTHERS_MAX 8
@@ -159,6 +160,41 @@ static void put_missing(json_t *args, const char *field,
 		json_object_set(args, field, list);
 }
 
+/* The settings that labels have words for; others are the operator's. */
+static json_t *wished_tune(const struct wish *wish)
+{
+	bool checks = json_object_get(wish->args, "health") != NULL;
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < LABEL_TEXTS; i++) {
+		const struct label_text *t = &label_texts[i];
+		json_t *text = json_object_get(wish->args, t->arg);
+
+		if (text)
+			json_object_set(all, t->arg, text);
+		else if (checks || !t->of_health)
+			json_object_set_new(all, t->arg,
+					    json_string(t->preset));
+	}
+	return all;
+}
+
+static void put_tune(json_t *args, const struct wish *wish,
+		     const struct service *s)
+{
+	AUTO(json_freep) json_t *have = json_object();
+	AUTO(json_freep) json_t *want = json_object();
+	AUTO(json_freep) json_t *words = wished_tune(wish);
+	struct tune tune = s->tune;
+	struct refusal ignored;
+
+	tune_read(&tune, words, &ignored);
+	tune_to_json(&tune, want);
+	tune_to_json(&s->tune, have);
+	if (!json_equal(have, want))
+		json_object_update(args, words);
+}
+
 static json_t *update_args(const struct net *net, const struct wish *wish,
 			   const struct service *s)
 {
@@ -177,6 +213,7 @@ static json_t *update_args(const struct net *net, const struct wish *wish,
 		    want.published, want.published_len, false);
 	put_missing(args, "publish_add", want.published, want.published_len,
 		    s->published, s->published_len, true);
+	put_tune(args, wish, s);
 	return json_object_size(args) > 2 ? take_ptr(args) : NULL;
 }
 

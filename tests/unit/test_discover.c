@@ -255,6 +255,21 @@ static void test_labels(void **state)
 		  NULL, "weight" },
 		{ "{\"netd.enable\":\"true\",\"netd.weight\":\"65536\"}", false,
 		  NULL, "weight" },
+		/* Settings. */
+		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
+		  "\"maglev\",\"netd.health\":\"http:/up\"}",
+		  false,
+		  "{\"algo\":\"maglev\",\"health\":\"http:/up\",\"label\":{"
+		  "\"netd.origin\":\"docker\"},\"name\":\"box\",\"network\":"
+		  "\"blue\",\"port\":[\"80\"],\"selector\":{\"netd.service\":"
+		  "\"box\"}}",
+		  NULL },
+		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
+		  "\"fair\"}",
+		  false, NULL, "fair" },
+		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\","
+		  "\"netd.health.interval\":\"1s\"}",
+		  false, NULL, "not what to check" },
 		/* Networks. */
 		{ "{\"netd.enable\":\"true\"}", true, NULL,
 		  "several networks" },
@@ -425,6 +440,18 @@ static void test_steps(void **state)
 		  "80", WISH_UPDATE,
 		  "{\"name\":\"web\",\"network\":\"blue\",\"publish_rm\":["
 		  "\"8080/tcp\"]}" },
+		/* A setting that labels have no word for is not theirs. */
+		{ "\"ports\":[{\"port\":80,\"target\":80,\"protocol\":\"tcp\"}]"
+		  ","
+		  "\"balance\":{\"on_dead\":\"reset\"}",
+		  "80", WISH_DONE, NULL },
+		{ "\"ports\":[{\"port\":80,\"target\":80,\"protocol\":\"tcp\"}]"
+		  ","
+		  "\"balance\":{\"algo\":\"maglev\"}",
+		  "80", WISH_UPDATE,
+		  "{\"affinity\":\"none\",\"algo\":\"random\",\"health\":"
+		  "\"none\",\"name\":\"web\",\"network\":\"blue\",\"policy\":"
+		  "\"any\"}" },
 		{ "\"mode\":\"dnsrr\"", "80", WISH_REMOVE,
 		  "{\"name\":\"web\",\"network\":\"blue\"}" },
 		{ "\"ports\":[]", NULL, WISH_REMOVE,
