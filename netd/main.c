@@ -431,10 +431,9 @@ static json_t *drops(void *arg)
 static json_t *docker_status(void *arg)
 {
 	const struct netd *d = arg;
-	json_t *doc = d->docker ? docker_json(d->docker) : json_object();
 
-	json_object_set_new(doc, "labels", discover_json(d->discover));
-	return doc;
+	return json_pack("{s:o, s:o*}", "labels", discover_json(d->discover),
+			 "driver", d->docker ? docker_json(d->docker) : NULL);
 }
 
 /* A copy of the socket that systemd calls so, -ENOENT when it gave none. */

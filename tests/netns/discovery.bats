@@ -208,6 +208,24 @@ event_ms()
 		select(.service == "churn") | .state == "lingers"'
 }
 
+@test "labels that change change the service" {
+	dkn 1 run -d --name moves --network shop_default --label netd.enable=true \
+		--label netd.port=80 --label netd.lb=maglev box \
+		httpd -f -p 80 -h /www >/dev/null
+	until_true 5 has_backends 2 moves 1
+	vip=$(svc_vip 1 moves shop)
+	[ "$(in_pod 2 far curl -s -m 2 http://moves/cgi-bin/who | cut -d' ' -f1)" = "$(short 1 moves)" ]
+	dkn 1 rm -f moves >/dev/null
+	dkn 2 run -d --name moves --network shop_default --label netd.enable=true \
+		--label netd.port=81:80 --label netd.weight=7 box \
+		httpd -f -p 80 -h /www >/dev/null
+	until_true 5 in_pod 1 near curl -s -m 1 http://moves:81/cgi-bin/who
+	[ "$(svc_vip 1 moves shop)" = "$vip" ]
+	n 1 service inspect moves --network shop |
+		jq -e '.[0].ports == [{port: 81, target: 80, protocol: "tcp"}]'
+	dkn 2 rm -f moves >/dev/null
+}
+
 @test "netd killed: what happened meanwhile is made good" {
 	lab kill 2
 	dkn 2 exec front-2 touch /tmp/sick

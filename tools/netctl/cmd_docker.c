@@ -13,97 +13,93 @@ static const char *str_of(const json_t *object, const char *name)
 
 static const struct out_column container_columns[] = {
 	{ "CONTAINER", "name", 0, NULL },
-	{ "ID", "short_id", 0, NULL },
+	{ "ID", "short_id", OUT_IF_ANY, NULL },
 	{ "STATE", "state", OUT_STATE, NULL },
-	{ "POD", "pod", 0, NULL },
 	{ "NETWORK", "network", 0, NULL },
 	{ "IP", "ip", 0, NULL },
+	{ "PORTS", "ports", OUT_IF_ANY, NULL },
 	{ "SERVICE", "service", OUT_IF_ANY, NULL },
-	{ "NAMES", "names", OUT_CUT, NULL },
+	{ "POD", "pod", OUT_WIDE, NULL },
+	{ "GATEWAY", "gateway", OUT_WIDE, NULL },
+	{ "NAMES", "names", OUT_WIDE, NULL },
 };
 
 static const struct out_view container_view = { "name", container_columns,
 						ARRAY_LEN(container_columns) };
 
-static const struct out_column endpoint_columns[] = {
-	{ "ENDPOINT", "short_id", 0, NULL },
-	{ "STATE", "state", OUT_STATE, NULL },
-	{ "POD", "pod", 0, NULL },
-	{ "NETWORK", "network", 0, NULL },
-	{ "IP", "ip", 0, NULL },
-	{ "GATEWAY", "gateway", 0, NULL },
-	{ "PORTS", "ports", OUT_CUT, NULL },
-};
+/* ---- rows: what the engine's API tells, and what the driver made ---- */
 
-static const struct out_view endpoint_view = { "short_id", endpoint_columns,
-					       ARRAY_LEN(endpoint_columns) };
-
-/* A row per attachment. */
-static json_t *container_rows(const json_t *containers)
+static void add_container(json_t *rows, const json_t *c)
 {
+	json_t *net;
+	size_t i;
+
+	json_array_foreach (json_object_get(c, "networks"), i, net) {
+		json_t *row = json_copy((json_t *)(uintptr_t)c);
+
+		json_object_update(row, net);
+		json_object_set_new(row, "short_id",
+				    json_sprintf("%.12s", str_of(c, "id")));
+		json_array_append_new(rows, row);
+	}
+}
+
+static json_t *row_of(json_t *rows, const json_t *endpoint)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		if (str_eq(str_of(row, "pod"), str_of(endpoint, "pod")) &&
+		    str_eq(str_of(row, "network"), str_of(endpoint, "network")))
+			return row;
+	}
+	return NULL;
+}
+
+static json_t *container_rows(const json_t *reply)
+{
+	const json_t *labels = json_object_get(reply, "labels");
+	const json_t *driver = json_object_get(reply, "driver");
 	json_t *rows = json_array();
-	json_t *c, *net;
-	size_t i, j;
+	json_t *item;
+	size_t i;
 
-	json_array_foreach (containers, i, c) {
-		json_array_foreach (json_object_get(c, "networks"), j, net) {
-			json_t *row = json_copy(c);
+	json_array_foreach (json_object_get(labels, "containers"), i, item)
+		add_container(rows, item);
+	json_array_foreach (json_object_get(driver, "endpoints"), i, item) {
+		json_t *row = row_of(rows, item);
 
-			json_object_update(row, net);
-			json_object_set_new(row, "short_id",
-					    json_sprintf("%.12s",
-							 str_of(c, "id")));
-			json_array_append_new(rows, row);
-		}
+		if (row)
+			json_object_update_missing(row, item);
+		else
+			json_array_append(rows, item);
 	}
 	return rows;
 }
 
-static void show_problems(const json_t *labels)
+/* ---- the screen ---- */
+
+static void show_problems(const json_t *reply)
 {
-	json_t *c, *text, *service;
+	const json_t *labels = json_object_get(reply, "labels");
+	const json_t *driver = json_object_get(reply, "driver");
+	json_t *item, *text;
 	size_t i, j;
 
-	json_array_foreach (json_object_get(labels, "containers"), i, c) {
-		json_array_foreach (json_object_get(c, "problems"), j, text)
-			printf("container %s: %s\n", str_of(c, "name"),
+	json_array_foreach (json_object_get(driver, "problems"), i, text)
+		printf("driver: %s\n", json_string_value(text));
+	json_array_foreach (json_object_get(labels, "containers"), i, item) {
+		json_array_foreach (json_object_get(item, "problems"), j, text)
+			printf("container %s: %s\n", str_of(item, "name"),
 			       json_string_value(text));
 	}
-	json_array_foreach (json_object_get(labels, "services"), i, service) {
-		if (*str_of(service, "problem"))
+	json_array_foreach (json_object_get(labels, "services"), i, item) {
+		if (*str_of(item, "problem"))
 			printf("service %s on %s: %s\n",
-			       str_of(service, "service"),
-			       str_of(service, "network"),
-			       str_of(service, "problem"));
+			       str_of(item, "service"), str_of(item, "network"),
+			       str_of(item, "problem"));
 	}
-}
-
-static json_int_t count(const json_t *object, const char *name)
-{
-	return (json_int_t)json_array_size(json_object_get(object, name));
-}
-
-/* What the engine asked of the driver. */
-static void show_driver(const struct ctl *ctl, const json_t *driver)
-{
-	json_t *eps = json_object_get(driver, "endpoints");
-	json_t *ep, *text;
-	size_t i;
-
-	if (!driver) {
-		puts("driver  off: adapters.docker.enabled is false");
-		return;
-	}
-	printf("driver  %lld networks, %lld endpoints, %lld addresses held\n",
-	       count(driver, "networks"), count(driver, "endpoints"),
-	       count(driver, "addresses"));
-	json_array_foreach (eps, i, ep)
-		json_object_set_new(ep, "short_id",
-				    json_sprintf("%.12s", str_of(ep, "id")));
-	if (json_array_size(eps))
-		out_list(ctl, &endpoint_view, eps);
-	json_array_foreach (json_object_get(driver, "problems"), i, text)
-		printf("problem: %s\n", json_string_value(text));
 }
 
 static void show_engine(const json_t *labels)
@@ -111,10 +107,10 @@ static void show_engine(const json_t *labels)
 	const char *state = str_of(labels, "state");
 
 	if (str_eq(state, "off")) {
-		puts("engine  not asked: adapters.docker.labels is false");
+		puts("labels  not read: adapters.docker.labels is false");
 		return;
 	}
-	printf("engine  %s: %s", str_of(labels, "host"), state);
+	printf("labels  engine %s at %s", state, str_of(labels, "host"));
 	if (*str_of(labels, "version"))
 		printf(", version %s", str_of(labels, "version"));
 	putchar('\n');
@@ -122,27 +118,37 @@ static void show_engine(const json_t *labels)
 		printf("        %s\n", str_of(labels, "error"));
 }
 
+static void show_driver(const json_t *driver)
+{
+	if (!driver) {
+		puts("driver  not offered: adapters.docker.enabled is false");
+		return;
+	}
+	printf("driver  %zu networks, %zu endpoints, %zu addresses held\n",
+	       json_array_size(json_object_get(driver, "networks")),
+	       json_array_size(json_object_get(driver, "endpoints")),
+	       json_array_size(json_object_get(driver, "addresses")));
+}
+
 static int run_status(const struct ctl *ctl, const struct cmd *cmd,
 		      struct args *args)
 {
 	json_t *reply, *rows;
-	const json_t *labels;
 	int code = client_ask(ctl, cmd->op, cmd_fields(args), &reply);
 
 	if (code)
 		return code;
-	labels = json_object_get(reply, "labels");
-	rows = container_rows(json_object_get(labels, "containers"));
+	rows = container_rows(reply);
 	if (ctl->form == FORM_JSON) {
 		out_json(reply);
 	} else if (ctl->quiet || ctl->form == FORM_NAME) {
 		out_list(ctl, cmd->view, rows);
 	} else {
-		show_driver(ctl, json_object_get(reply, "driver"));
-		show_engine(labels);
+		show_driver(json_object_get(reply, "driver"));
+		show_engine(json_object_get(reply, "labels"));
 		if (json_array_size(rows))
 			out_list(ctl, cmd->view, rows);
-		show_problems(labels);
+		show_problems(reply);
 	}
 	json_decref(rows);
 	json_decref(reply);
