@@ -40,8 +40,10 @@
 #define LISTEN_S 5.
 /* A greeting takes a server less than a millisecond. */
 #define GREETING_MS 2000
-/* Messages sent before the loop looks at its other watchers. */
+/* Messages sent, or read, before the loop looks at its other watchers. */
 #define MESSAGES 128
+/* Networks a server may say it has sockets of: two descriptors each. */
+#define SOCKETS_MAX 16384
 /* Died sooner than this: the next start waits, twice as long each time. */
 #define SOON_MS 5000
 #define BACKOFF_MIN .1
@@ -322,15 +324,16 @@ static int take(struct dns *dns, struct proto_msg *msg)
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct dns *dns = w->data;
-	int err;
+	int err = 0;
 
 	(void)loop;
 	(void)revents;
-	while ((err = proto_recv(dns->fd, &dns->msg)) == 0) {
-		err = take(dns, &dns->msg);
-		proto_fds_close(dns->msg.fds);
+	for (int i = 0; i < MESSAGES && !err; i++) {
+		err = proto_recv(dns->fd, &dns->msg);
 		if (err)
 			break;
+		err = take(dns, &dns->msg);
+		proto_fds_close(dns->msg.fds);
 	}
 	if (err && err != -EAGAIN)
 		link_lost(dns, err);
@@ -358,13 +361,16 @@ static void link_up(struct dns *dns, int fd, pid_t pid, bool adopted)
 static void on_old(struct ev_loop *loop, ev_io *w, int revents)
 {
 	struct dns *dns = w->data;
-	int err;
+	int err = 0;
 
 	(void)loop;
 	(void)revents;
-	while ((err = proto_recv(dns->old_fd, &dns->msg)) == 0)
-		proto_fds_close(dns->msg.fds);
-	if (err == -EAGAIN)
+	for (int i = 0; i < MESSAGES && !err; i++) {
+		err = proto_recv(dns->old_fd, &dns->msg);
+		if (!err)
+			proto_fds_close(dns->msg.fds);
+	}
+	if (!err || err == -EAGAIN)
 		return;
 	/* Nobody answers any more: ours need not wait to be told all. */
 	log_warn("dns: the server to be replaced ended early");
@@ -460,7 +466,8 @@ static int greet(struct dns *dns, int fd, bool *same)
 		return err;
 	proto_fds_close(dns->msg.fds);
 	theirs = dns->msg.body.hello;
-	if (dns->msg.head.type != PROTO_HELLO || theirs.magic != PROTO_MAGIC)
+	if (dns->msg.head.type != PROTO_HELLO || theirs.magic != PROTO_MAGIC ||
+	    theirs.sockets > SOCKETS_MAX)
 		return -EPROTO;
 	for (uint32_t i = 0; i < theirs.sockets; i++) {
 		err = recv_wait(fd, &dns->msg, until);

@@ -129,24 +129,57 @@ static void text_clean(char *text, size_t size)
 			*c = '?';
 }
 
+/* A byte that is neither 0 nor 1 is no bool to a compiler. */
+static void bool_clean(bool *b)
+{
+	uint8_t byte;
+
+	memcpy(&byte, b, 1);
+	*b = byte != 0;
+}
+
+static bool upstreams_check(struct dns_told *told)
+{
+	if (told->upstreams.len > DNS_TOLD_UPSTREAMS)
+		return false;
+	for (uint32_t i = 0; i < told->upstreams.len; i++) {
+		struct dns_upstream_state *row = &told->upstreams.rows[i];
+
+		bool_clean(&row->down);
+		bool_clean(&row->loops);
+		bool_clean(&row->behind);
+		bool_clean(&row->loses_case);
+	}
+	return true;
+}
+
+static bool cache_check(struct dns_told *told)
+{
+	if (told->cache.len > DNS_TOLD_ENTRIES)
+		return false;
+	for (uint32_t i = 0; i < told->cache.len; i++) {
+		struct dns_cache_entry *row = &told->cache.rows[i];
+
+		text_clean(row->name, sizeof(row->name));
+		bool_clean(&row->stale);
+	}
+	return true;
+}
+
 bool told_check(struct dns_told *told)
 {
 	switch (told->kind) {
 	case DNS_ASK_QUERY:
 		text_clean(told->query.step, sizeof(told->query.step));
 		text_clean(told->query.text, sizeof(told->query.text));
+		bool_clean(&told->query.authoritative);
 		return told->query.source < DNS_SOURCE_MAX &&
 		       told->query.what >= -1 &&
 		       told->query.what < NAME_KIND_MAX;
 	case DNS_ASK_UPSTREAMS:
-		return told->upstreams.len <= DNS_TOLD_UPSTREAMS;
+		return upstreams_check(told);
 	case DNS_ASK_CACHE:
-		if (told->cache.len > DNS_TOLD_ENTRIES)
-			return false;
-		for (uint32_t i = 0; i < told->cache.len; i++)
-			text_clean(told->cache.rows[i].name,
-				   sizeof(told->cache.rows[i].name));
-		return true;
+		return cache_check(told);
 	case DNS_ASK_FLUSH:
 		return true;
 	default:

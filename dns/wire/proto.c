@@ -117,11 +117,12 @@ static bool detach(struct msghdr *mh, int fds[PROTO_FDS_MAX])
 	return good && !(mh->msg_flags & (MSG_CTRUNC | MSG_TRUNC));
 }
 
-static bool is_whole(const struct proto_msg *msg, size_t n)
+bool proto_is_whole(const struct proto_msg *msg, size_t n)
 {
 	size_t len = n - sizeof(msg->head);
 
-	if (msg->head.type >= PROTO_MAX || msg->head.len != len)
+	if (n < sizeof(msg->head) || msg->head.type >= PROTO_MAX ||
+	    msg->head.len != len)
 		return false;
 	if (msg->fds[0] >= 0 && !types[msg->head.type].fds)
 		return false;
@@ -149,10 +150,9 @@ int proto_recv(int fd, struct proto_msg *msg)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	if (!detach(&mh, msg->fds) || (n && (size_t)n < sizeof(msg->head)) ||
-	    (n && !is_whole(msg, (size_t)n))) {
-		proto_fds_close(msg->fds);
-		return -EBADMSG;
-	}
-	return n ? 0 : -ECONNRESET;
+	if (detach(&mh, msg->fds) && n && proto_is_whole(msg, (size_t)n))
+		return 0;
+	/* Descriptors may come with an empty message too. */
+	proto_fds_close(msg->fds);
+	return n ? -EBADMSG : -ECONNRESET;
 }

@@ -156,4 +156,7 @@ int proto_send(int fd, enum proto_type type, const void *body, size_t len,
  */
 int proto_recv(int fd, struct proto_msg *msg);
 
+/* Is that what a message of its type looks like? n: bytes that came. */
+bool proto_is_whole(const struct proto_msg *msg, size_t n);
+
 void proto_fds_close(int fds[PROTO_FDS_MAX]);
