@@ -128,21 +128,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t out[DNS_TCP_MAX];
 	struct query_result result;
-	struct dns_query q;
-	struct ip_addr src;
+	static struct dns_query q;
+	static struct ip_addr srcs[ARRAY_LEN(clients)];
 	bool tcp;
 
 	if (!env.zones) {
+		for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+			if (ip_parse(clients[i], &srcs[i]))
+				abort();
 		env.zones = content_make();
 		str_copy(env.probes.label[0], PROBE_LEN + 1,
 			 "0123456789abcdef");
 	}
 	if (size < 1)
 		return 0;
-	if (ip_parse(clients[data[0] % ARRAY_LEN(clients)], &src))
-		abort();
 	tcp = data[0] & 0x80;
-	switch (query_answer(&env, data + 1, size - 1, &src, tcp, &q, out,
+	switch (query_answer(&env, data + 1, size - 1,
+			     &srcs[data[0] % ARRAY_LEN(clients)], tcp, &q, out,
 			     &result)) {
 	case QUERY_REPLY:
 	case QUERY_LOOP:
