@@ -64,7 +64,7 @@ static __always_inline int balance_hairpin(struct __sk_buff *skb, struct pkt *p,
 		err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, &work->back);
+	flow_put_reverse(p, work);
 	return deliver_pod(skb, ep);
 }
 
@@ -86,7 +86,7 @@ static __always_inline int balance_dnat(struct __sk_buff *skb, struct pkt *p,
 	err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, &work->back);
+	flow_put_reverse(p, work);
 	return 0;
 }
 
@@ -137,7 +137,6 @@ error_frontend(const struct pkt *p, const struct pkt *q, __u32 flags)
 static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
 				    __u32 flags, struct work *work)
 {
-	struct abi_flow_key key;
 	struct abi_flow *choice;
 	struct abi_frontend *fe;
 	struct pkt *q;
@@ -153,10 +152,8 @@ static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
 	fe = error_frontend(p, q, flags);
 	if (!fe || !q->dport)
 		return -ABI_DROP_NO_FRONTEND;
-	flow_key_forward(&key, q);
 	/* About a flow that is known: its own entry says whose it is. */
-	if (lb_find(q, &key, fe, flags & ERROR_LOCAL ? LB_LOCAL : 0, &q->src,
-		    choice) < 0)
+	if (lb_find(q, fe, flags & ERROR_LOCAL ? LB_LOCAL : 0, work))
 		return -ABI_DROP_NO_BACKEND;
 	if (!(flags & (ERROR_TO_VIP | ERROR_LOCAL)) &&
 	    !(choice->flags & ABI_BACKEND_LOCAL))
@@ -227,7 +224,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 		return -ABI_DROP_KERNEL;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
-	if (lb_choose(p, fe, 0, &p->src, &work->choice))
+	if (lb_choose(p, fe, 0, &p->src, work))
 		return reply_refuse(skb, p, 0);
 	if (work->choice.flags & ABI_BACKEND_LOCAL) {
 		for (int i = 0; i < 4; i++)
@@ -239,6 +236,10 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 	rc = size_fits(skb, p, &work->choice.vtep, 0);
 	if (rc)
 		return rc;
+	/* The answers are translated there. */
+	if (!(work->choice.state & ABI_FLOW_ESTABLISHED) &&
+	    flow_is_proven(&work->choice, p))
+		flow_promote(work, 0);
 	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
 }
 
@@ -263,7 +264,7 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 	fe = frontend_find(NULL, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
-	if (lb_choose(p, fe, LB_LOCAL, &p->src, &work->choice))
+	if (lb_choose(p, fe, LB_LOCAL, &p->src, work))
 		return -ABI_DROP_NO_BACKEND;
 	return balance_local(skb, p, work, entry, NULL);
 }

@@ -81,9 +81,6 @@ lb_current(const struct abi_flow *flow)
 /* The address is a VIP, not a published port. */
 #define LB_VIP 2u
 
-/* What lb_find() found. */
-enum lb_found { LB_KEPT, LB_NEW };
-
 /*
  * May the flow go on as it was? An open connection does, unless its backend
  * is gone and the service says that its connections are reset; who begins
@@ -157,28 +154,14 @@ static __noinline int lb_find_for(const struct pkt *p,
  * Fills `choice`, or returns -ABI_DROP_NO_BACKEND. `client` is what affinity
  * knows the client by.
  */
-static __always_inline int lb_find(const struct pkt *p,
-				   const struct abi_flow_key *key,
+static __always_inline int lb_fill(const struct pkt *p,
 				   const struct abi_frontend *fe, __u32 flags,
 				   const struct abi_addr *client,
 				   struct abi_flow *choice)
 {
-	struct abi_flow *flow = bpf_map_lookup_elem(&flows, key);
 	struct abi_backend *b = NULL;
 	__u32 id = 0;
 
-	if (flow &&
-	    (!(flags & LB_LOCAL) || (flow->flags & ABI_BACKEND_LOCAL))) {
-		if (lb_keeps(p, fe, flow)) {
-			*choice = *flow;
-			return LB_KEPT;
-		}
-		/* Nobody else knows the connection: the client is told. */
-		if (lb_is_dead(p, fe)) {
-			bpf_map_delete_elem(&flows, key);
-			return -ABI_DROP_NO_BACKEND;
-		}
-	}
 	if (!affinity_seconds(fe))
 		b = lb_pick(fe, flags, lb_hash(p), &id);
 	else if (lb_find_for(p, fe, flags, client, &id) == 0)
@@ -194,21 +177,68 @@ static __always_inline int lb_find(const struct pkt *p,
 	choice->port = b->port;
 	choice->kind = ABI_FLOW_FORWARD;
 	choice->flags = b->flags & ABI_BACKEND_LOCAL;
-	return LB_NEW;
+	return 0;
 }
 
-/* The same, and it stays chosen. 0, or -ABI_DROP_NO_BACKEND. */
+/* What becomes of a flow that was found. */
+enum lb_fate { LB_KEPT, LB_ANEW, LB_DEAD };
+
+static __always_inline enum lb_fate lb_judge(const struct pkt *p,
+					     const struct abi_frontend *fe,
+					     __u32 flags,
+					     const struct abi_flow *flow)
+{
+	if ((flags & LB_LOCAL) && !(flow->flags & ABI_BACKEND_LOCAL))
+		return LB_ANEW;
+	/* The port is used again, and the old connection was closing. */
+	if (pkt_is_syn(p) && (flow->state & ABI_FLOW_CLOSING))
+		return LB_ANEW;
+	if (lb_keeps(p, fe, flow))
+		return LB_KEPT;
+	/* Nobody else knows the connection: the client is told. */
+	return lb_is_dead(p, fe) ? LB_DEAD : LB_ANEW;
+}
+
+/* The backend of a flow that an error is about: nothing is kept of it. */
+static __always_inline int lb_find(const struct pkt *p,
+				   const struct abi_frontend *fe, __u32 flags,
+				   struct work *work)
+{
+	struct abi_flow *flow;
+
+	flow_key_forward(&work->forward, p);
+	flow = flow_find(&work->forward);
+	if (!flow || lb_judge(p, fe, flags, flow) != LB_KEPT)
+		return lb_fill(p, fe, flags, &p->src, &work->choice);
+	work->choice = *flow;
+	return 0;
+}
+
+/* The backend of a packet, in work->choice, and it stays chosen. */
 static __always_inline int lb_choose(const struct pkt *p,
 				     const struct abi_frontend *fe, __u32 flags,
 				     const struct abi_addr *client,
-				     struct abi_flow *choice)
+				     struct work *work)
 {
-	struct abi_flow_key key;
-	int found;
+	enum lb_fate fate = LB_ANEW;
+	struct abi_flow *flow;
+	int err;
 
-	flow_key_forward(&key, p);
-	found = lb_find(p, &key, fe, flags, client, choice);
-	if (found == LB_NEW)
-		bpf_map_update_elem(&flows, &key, choice, BPF_ANY);
-	return found < 0 ? found : 0;
+	flow_key_forward(&work->forward, p);
+	flow = flow_find(&work->forward);
+	if (flow) {
+		fate = lb_judge(p, fe, flags, flow);
+		if (fate == LB_KEPT) {
+			flow_track_forward(p, work, flow);
+			work->choice = *flow;
+			return 0;
+		}
+		flow_end(work, p, flow);
+	}
+	if (fate == LB_DEAD)
+		return -ABI_DROP_NO_BACKEND;
+	err = lb_fill(p, fe, flags, client, &work->choice);
+	if (!err)
+		flow_put_forward(p, work);
+	return err;
 }

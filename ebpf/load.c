@@ -6,7 +6,7 @@
  * What lives below the pin directory:
  *
  *   maps-vN/NAME   every map; N is ABI_VERSION, so a layout never meets a
- *                  program that does not know it
+ *                  program that does not know it; see takeover.h
  *   links/NAME     attachments, see attach.h
  *
  * Programs are not pinned: links and filters hold them. Opening loads this
@@ -25,6 +25,7 @@
 #include "lb.h"
 #include "netd.skel.h"
 #include "pins.h"
+#include "takeover.h"
 
 /* What libbpf printed: its tail, since a verifier's log ends with the why. */
 static char said[1024];
@@ -198,15 +199,23 @@ static int load(struct ebpf *bpf)
 	memcpy(bpf->skel->rodata->config.tunnel_mac, c->tunnel_mac.b, 6);
 	bpf->skel->rodata->config.vxlan_port = __builtin_bswap16(c->vxlan_port);
 
+	if (c->flows_max)
+		bpf_map__set_max_entries(bpf->skel->maps.established,
+					 c->flows_max);
 	err = pin_maps(bpf);
+	if (!err)
+		err = takeover_begin(bpf);
 	if (!err)
 		err = netd_bpf__load(bpf->skel);
 	if (err)
 		return ebpf_fail(NULL, err,
 				 "programs do not load (maps pinned in %s)",
 				 bpf->maps_dir);
+	takeover_flows(bpf);
 	/* Flows of an earlier load are answered by this one's programs. */
 	if (bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.flows), NULL,
+				 &first) == 0 ||
+	    bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.established), NULL,
 				 &first) == 0)
 		bpf->skel->bss->flows_used = 1;
 	return 0;
@@ -261,6 +270,7 @@ int ebpf_open(const struct ebpf_config *config, struct ebpf **ret)
 	err = lb_open(bpf, &bpf->lb);
 	if (err)
 		return ebpf_fail(NULL, err, "backends cannot be mapped");
+	flows_open(bpf, &bpf->flows);
 	bpf->tcx = attach_has_tcx(bpf);
 	attach_sweep(bpf);
 	*ret = take_ptr(bpf);
@@ -275,6 +285,7 @@ int ebpf_start(struct ebpf *bpf)
 	err = attach_tunnel(bpf);
 	if (err)
 		return err;
+	takeover_end(bpf);
 	/* Without it services still work, packet by packet. */
 	if (attach_cgroup(bpf))
 		log_warn("ebpf: sockets are not translated: %s", bpf->error);
@@ -293,6 +304,7 @@ void ebpf_close(struct ebpf *bpf)
 	pod_free_all(bpf);
 	uplink_free_all(bpf);
 	lb_close(bpf->lb);
+	flows_close(bpf->flows);
 	for (size_t i = 0; i < TABLE_MAX; i++)
 		table_free(bpf->tables[i]);
 	netd_bpf__destroy(bpf->skel);

@@ -16,6 +16,7 @@ struct lb;
 struct net;
 struct node;
 struct claim;
+struct flows;
 struct guard;
 struct pod;
 struct uplink;
@@ -45,6 +46,7 @@ struct ebpf {
 
 	struct table *tables[TABLE_MAX];
 	struct lb *lb;
+	struct flows *flows;
 
 	/* What was wanted; each file keeps its own. */
 	struct net *nets;
@@ -85,6 +87,8 @@ struct abi_addr abi_addr(const struct ip_addr *a);
 struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len);
 
 /* The other files' parts of open, audit and close. */
+void flows_open(struct ebpf *bpf, struct flows **ret);
+void flows_close(struct flows *f);
 int net_audit_end(struct ebpf *bpf);
 void net_free_all(struct ebpf *bpf);
 int node_audit_end(struct ebpf *bpf);

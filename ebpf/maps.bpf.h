@@ -95,6 +95,22 @@ struct {
 	__type(value, struct abi_flow);
 } flows SEC(".maps");
 
+/* What no flood evicts: see flow.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ABI_ESTABLISHED_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_flow_key);
+	__type(value, struct abi_flow);
+} established SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ABI_FLOW_COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} flow_counts SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, ABI_FRAGS_MAX);

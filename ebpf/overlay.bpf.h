@@ -37,6 +37,7 @@ static __always_inline int overlay_answer(struct __sk_buff *skb, struct pkt *p)
 	flow = flow_find_reverse(p);
 	if (!flow || flow->kind != ABI_FLOW_VIP)
 		return 0;
+	flow_track_reverse(flow, p);
 	err = rewrite_src(skb, p, &flow->addr, flow->port);
 	return err ? err : 1;
 }
@@ -97,6 +98,8 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 	if (!pkt_has_ports(about) ||
 	    !frontend_find(NULL, about->sport, about->proto))
 		return -ABI_DROP_NO_FRONTEND;
+	if (about == p)
+		flow_track_reply(p);
 	return deliver_client(skb, p, !by_device);
 }
 
@@ -197,7 +200,7 @@ static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
 	affinity_client_pod(&work->client, 0);
-	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, &work->choice))
+	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, work))
 		return reply_refuse(skb, p, 1);
 	/* Outside backends: sockets are translated before, nothing is here. */
 	if (!work->choice.vni)

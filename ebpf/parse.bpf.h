@@ -78,6 +78,9 @@ struct pkt {
 	__u16 len;
 	__be16 id;
 	__u16 pad;
+	/* TCP, host order. */
+	__u32 seq;
+	__u32 ack;
 };
 
 static __always_inline void addr_set_v4(struct abi_addr *a, __be32 v4)
@@ -160,6 +163,7 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct pkt *p)
 {
 	union {
 		__be16 port[7];
+		__be32 word[4];
 		__u8 byte[14];
 	} h;
 	int err;
@@ -168,6 +172,8 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct pkt *p)
 	case IPPROTO_TCP:
 		err = bpf_skb_load_bytes(skb, p->l4, &h, 14);
 		p->detail = h.byte[13];
+		p->seq = bpf_ntohl(h.word[1]);
+		p->ack = bpf_ntohl(h.word[2]);
 		break;
 	case IPPROTO_UDP:
 		err = bpf_skb_load_bytes(skb, p->l4, &h, 8);

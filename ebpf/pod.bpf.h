@@ -153,7 +153,7 @@ static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
 	affinity_client_pod(&work->client, client->cookie);
-	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, choice))
+	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, work))
 		return reply_refuse(skb, p, 0);
 
 	if (!choice->vni) {
@@ -248,7 +248,7 @@ static __always_inline int pod_answer_deliver(struct __sk_buff *skb,
 
 /* An answer of a balanced connection gets the address its client knows. */
 static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
-				      const struct abi_flow *flow)
+				      struct abi_flow *flow)
 {
 	struct abi_addr other = flow->vtep;
 	__u32 vni = flow->vni;
@@ -262,6 +262,7 @@ static __always_inline int pod_answer(struct __sk_buff *skb, struct pkt *p,
 		err = size_fits(skb, p, &other, 0);
 	if (err)
 		return err;
+	flow_track_reverse(flow, p);
 	err = rewrite_src(skb, p, &flow->addr, flow->port);
 	if (!err && kind == ABI_FLOW_HAIRPIN)
 		err = rewrite_dst(skb, p, &other, p->dport);

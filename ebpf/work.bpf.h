@@ -19,6 +19,12 @@ struct work {
 	struct abi_flow back;
 	/* Whom affinity takes the client of a VIP for. */
 	struct abi_addr client;
+	/* Under what both are kept. */
+	struct abi_flow_key forward;
+	struct abi_flow_key answer;
+	/* Is there no need to look at the answers' entry? */
+	__u32 settled;
+	__u32 pad;
 	/* What an ICMP error quotes, see error.bpf.h. */
 	struct pkt quoted;
 };

@@ -243,6 +243,8 @@ static int open_kernel(struct netd *d)
 		.pin_dir = d->cfg.pin_dir,
 		.vxlan_port = d->cfg.vxlan_port,
 		.vtep = d->vtep,
+		.flows_max = d->cfg.flows,
+		.flow_idle_s = d->cfg.flow_idle_s,
 	};
 	struct overlay_tunnel tunnel;
 	int err = nl_open(&d->nl);

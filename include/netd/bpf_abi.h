@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 /* Sizes of the maps. */
 #define ABI_PODS_MAX 16384
@@ -25,6 +25,8 @@
 #define ABI_BACKENDS_MAX 393216
 /* At least 16 x 128 x CPUs: each CPU of an LRU parks up to 128 entries. */
 #define ABI_FLOWS_MAX 262144
+/* What is settable; a connection has one entry or two. */
+#define ABI_ESTABLISHED_MAX 262144
 #define ABI_FRAGS_MAX 16384
 #define ABI_AFFINITIES_MAX 65536
 #define ABI_SOCKETS_MAX 65536
@@ -225,6 +227,32 @@ struct abi_flow {
 	__u8 kind;
 	/* Forward: the backend's ABI_BACKEND_LOCAL. */
 	__u8 flags;
+	/* ABI_FLOW_ANSWERED and what follows. */
+	__u32 state;
+	/* Ticks: new flows' first packet, established ones' last, nearly. */
+	__u32 seen;
+	/* TCP: a number the backend sent, which its client has to know. */
+	__u32 seq;
+	__u32 pad;
+};
+
+/* State of a flow; the FIN and RST bits are of the established alone. */
+#define ABI_FLOW_ANSWERED 1u
+#define ABI_FLOW_ESTABLISHED 2u
+#define ABI_FLOW_FIN_CLIENT 4u
+#define ABI_FLOW_FIN_BACKEND 8u
+#define ABI_FLOW_RST_CLIENT 16u
+#define ABI_FLOW_RST_BACKEND 32u
+#define ABI_FLOW_CLOSING 60u
+
+/* A tick is 2^30 ns of CLOCK_MONOTONIC, a second and a bit. */
+#define ABI_TICK_SHIFT 30
+
+/* Counters of the flow tables. */
+enum abi_flow_count {
+	/* Packets of proven flows that the full table had no room for. */
+	ABI_FLOW_COUNT_FULL,
+	ABI_FLOW_COUNT_MAX
 };
 
 /*
@@ -358,7 +386,7 @@ _Static_assert(sizeof(struct abi_frontend) == 24, "abi_frontend");
 _Static_assert(sizeof(struct abi_run) == 64, "abi_run");
 _Static_assert(sizeof(struct abi_backend) == 48, "abi_backend");
 _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
-_Static_assert(sizeof(struct abi_flow) == 48, "abi_flow");
+_Static_assert(sizeof(struct abi_flow) == 64, "abi_flow");
 _Static_assert(sizeof(struct abi_frag_key) == 40, "abi_frag_key");
 _Static_assert(sizeof(struct abi_frag) == 4, "abi_frag");
 _Static_assert(sizeof(struct abi_affinity_key) == 36, "abi_affinity_key");

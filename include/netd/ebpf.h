@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,13 @@ struct ebpf_config {
 	uint16_t vxlan_port;
 	/* This node's tunnel end. */
 	struct ip_addr vtep;
+	/* Entries for established connections (two each), 0: 262144. */
+	uint32_t flows_max;
+	/* Seconds until one that says nothing is forgotten, 0: a day. */
+	uint32_t flow_idle_s;
 };
+
+#define EBPF_FLOW_IDLE_S 86400
 
 /*
  * Loads the programs and reuses the maps pinned before; a bpffs is mounted
@@ -125,6 +132,23 @@ int ebpf_guard_del(struct ebpf *bpf, const struct want_guard *want);
  */
 int ebpf_audit_begin(struct ebpf *bpf);
 int ebpf_audit_end(struct ebpf *bpf);
+
+/*
+ * Forgets connections that ended or fell silent: one slice of the table, well
+ * below a millisecond. True while the pass through the table goes on.
+ */
+bool ebpf_flows_age(struct ebpf *bpf);
+
+struct ebpf_flows {
+	/* Entries as of the last whole pass, and how many there can be. */
+	uint64_t established;
+	uint64_t room;
+	/* Packets of connections that the full table could not take: they
+	 * are balanced all the same, but floods may make them be forgotten. */
+	uint64_t full;
+};
+
+struct ebpf_flows ebpf_flows(struct ebpf *bpf);
 
 /* Calls fn for every drop reason with its count since the map was made. */
 void ebpf_drops_each(struct ebpf *bpf,

@@ -68,6 +68,8 @@ struct config {
 	/* 0: from the underlay. */
 	uint32_t mtu;
 	bool fast_path;
+	/* Entries of the table of connections, and seconds of silence. */
+	uint32_t flows, flow_idle_s;
 
 	struct ip_prefix pools[CONFIG_POOLS_MAX];
 	size_t pools_len;

@@ -108,6 +108,21 @@ static void check_tunnel(struct check *c)
 	str_copy(c->hint, sizeof(c->hint), "see the log of netd");
 }
 
+/* An alarm at 80 %: then there still is time to raise the limit. */
+static void check_flows(struct check *c)
+{
+	struct ebpf_flows f = ebpf_flows(c->rc->cfg.bpf);
+
+	c->ok = f.established * 10 < f.room * 8;
+	str_format(c->value, sizeof(c->value),
+		   "%llu of %llu entries, %llu packets found it full",
+		   (unsigned long long)f.established,
+		   (unsigned long long)f.room, (unsigned long long)f.full);
+	str_copy(c->hint, sizeof(c->hint),
+		 "connections beyond it are balanced, but floods may move "
+		 "them: raise overlay.flows");
+}
+
 static void check_dns(struct check *c)
 {
 	int pid = dns_pid(c->rc->cfg.dns);
@@ -166,6 +181,7 @@ static const struct {
 	{ "node name", check_name },
 	{ "tunnel", check_tunnel },
 	{ "tc hook", check_hooks },
+	{ "connections", check_flows },
 	{ "node to node", check_path },
 	{ "cgroup2", check_cgroup },
 	{ "dns server", check_dns },

@@ -63,6 +63,8 @@ struct reconcile {
 	/* Runs the marks in the next loop turn. */
 	struct ev_timer work;
 	struct ev_timer tick;
+	/* Goes through the table of connections, in slices. */
+	struct ev_timer aging;
 	/* Runs while an engine is about to move a link. */
 	struct ev_timer handing;
 	unsigned int looks;

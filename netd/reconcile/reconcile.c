@@ -23,6 +23,9 @@
 #include "overlay.h"
 
 #define TICK_S 1.0
+/* Between passes through the table of connections, and slices of one. */
+#define AGE_PASS_S 5.0
+#define AGE_SLICE_S 0.02
 #define AUDIT_MS 60000
 /* Marks worked off in one loop turn: the loop must not stall. */
 #define MARKS_PER_TURN 64
@@ -358,6 +361,15 @@ static void check_mirror(struct reconcile *rc)
 		reconcile_audit(rc);
 }
 
+static void aging_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct reconcile *rc = container_of(w, struct reconcile, aging);
+
+	(void)revents;
+	w->repeat = ebpf_flows_age(rc->cfg.bpf) ? AGE_SLICE_S : AGE_PASS_S;
+	ev_timer_again(loop, w);
+}
+
 static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct reconcile *rc = container_of(w, struct reconcile, tick);
@@ -461,6 +473,7 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 	rc->tunnel_ifindex = overlay_tunnel(config->overlay).ifindex;
 	ev_timer_init(&rc->work, work_cb, 0., 0.);
 	ev_timer_init(&rc->tick, tick_cb, TICK_S, TICK_S);
+	ev_timer_init(&rc->aging, aging_cb, AGE_PASS_S, AGE_PASS_S);
 	rc_handed_watch(rc);
 	*ret = rc;
 	return 0;
@@ -471,6 +484,7 @@ int reconcile_load(struct reconcile *rc, struct store *store)
 	rc->store = store;
 	rc_pods_load(rc);
 	ev_timer_start(rc->loop, &rc->tick);
+	ev_timer_start(rc->loop, &rc->aging);
 	return nl_watch(rc->cfg.nl, rc->loop, kernel_changed, rc);
 }
 
@@ -483,6 +497,7 @@ void reconcile_free(struct reconcile *rc)
 		return;
 	ev_timer_stop(rc->loop, &rc->work);
 	ev_timer_stop(rc->loop, &rc->tick);
+	ev_timer_stop(rc->loop, &rc->aging);
 	ev_timer_stop(rc->loop, &rc->handing);
 	for (size_t i = 0; i < MARK_KIND_MAX; i++) {
 		marks_free(&rc->marks[i]);
