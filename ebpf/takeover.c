@@ -20,8 +20,8 @@
 #include "netd.skel.h"
 #include "pins.h"
 
-/* What stands aside while its successor is filled. */
-#define ASIDE ".old"
+/* What stands aside while its successor is filled; bpffs takes no dots. */
+#define ASIDE "-old"
 
 static bool is_same(const struct bpf_map *map, int fd)
 {

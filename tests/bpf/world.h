@@ -52,6 +52,8 @@ struct world {
 	/* NULL: as below. */
 	const char *vtep;
 	const char *tunnel_mac;
+	/* 0: as many as it is by default. */
+	uint32_t flows_max;
 };
 
 /* A shell for what `ip` does shortest; it must work. */
@@ -128,6 +130,7 @@ static inline void world_open(struct world *w)
 		.tunnel_mac = mac(w->tunnel_mac ? w->tunnel_mac : TUNNEL_MAC),
 		.vxlan_port = 4789,
 		.vtep = ip(w->vtep ? w->vtep : "192.0.2.1"),
+		.flows_max = w->flows_max,
 	};
 
 	if (ebpf_open(&config, &w->bpf))
