@@ -36,7 +36,7 @@ state()
 	n "$1" service ps "$2" -o json |
 		jq -r --arg p "$3" --arg f "$4" '.[] | select(.pod == $p) | .[$f]'
 }
-says() { [[ $(state "$1" "$2" "$3" "$4") == $5 ]]; }
+says() { [[ $(state "$1" "$2" "$3" "$4") == "$5" ]]; }
 
 # out_within MS SERVICE COUNT: on every host, by what DNS and balancing know.
 out_within()
@@ -83,6 +83,49 @@ out_within()
 	says 1 web web-3 reason "no answer in time"
 	kill -CONT "$pid"
 	until_true 5 everywhere web 3
+}
+
+@test "one that answers 500, and one that says nothing, do not serve" {
+	pod 1 sick default --label app=web
+	background sick "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
+		pod exec sick -- bash -c 'while :; do
+			printf "HTTP/1.1 500 sick\r\n\r\n" | nc -lN 80
+		done'
+	until_true 5 says 3 web sick reason "HTTP status 500"
+	has_backends 3 web 3
+	pod 2 silent default --label app=web
+	background silent "$BIN/netctl" -H "unix://$RUN/node2/netd.sock" \
+		pod exec silent -- nc -lk 80
+	until_true 5 says 1 web silent reason "no answer in time"
+	# To a check that only connects, both are fine.
+	n 1 service update web --health tcp
+	until_true 5 says 1 web silent state up
+	until_true 5 says 1 web sick state up
+	n 1 service update web --health http:/
+	until_true 5 says 3 web silent state unhealthy
+	until_true 5 says 3 web sick state unhealthy
+	n 1 pod rm sick
+	n 2 pod rm silent
+	job_end sick
+	job_end silent
+}
+
+@test "what is outside is checked too; with nobody left all is refused" {
+	serve_on ext legacy 9000
+	n 1 service create legacy --port 9000 --backend 192.0.2.254:9000 \
+		--health tcp
+	vip=$(svc_vip 1 legacy)
+	until_true 5 ask_pod 1 client tcp "$vip" 9000
+	job_end srv-ext-legacy
+	for k in 1 2 3; do until_true 5 has_backends "$k" legacy 0; done
+	start=$(now_ms)
+	run ask_pod 1 client nc -w 5 "$vip" 9000
+	[ "$status" -ne 0 ]
+	[ $(($(now_ms) - start)) -lt 1500 ]
+	serve_on ext legacy 9000
+	until_true 5 ask_pod 1 client tcp "$vip" 9000
+	n 1 service rm legacy
+	job_end srv-ext-legacy
 }
 
 @test "netd or the prober may be killed: no backend leaves" {

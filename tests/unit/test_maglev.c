@@ -100,7 +100,7 @@ static void test_fill_disturbance(void **state)
 		size_t n;
 		uint32_t permille;
 	} rows[] = {
-		{ 2, 0 }, { 10, 60 }, { 25, 40 }, { 100, 30 }, { 250, 30 }
+		{ 2, 0 }, { 10, 60 }, { 25, 40 }, { 100, 20 }, { 250, 30 }
 	};
 
 	(void)state;
