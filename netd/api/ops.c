@@ -371,7 +371,7 @@ struct net *call_net(struct call *call, const char *arg)
 struct pod *call_pod(struct call *call, const char *arg)
 {
 	const char *name = call_str(call, arg);
-	struct pod *pod = model_pod(call->m, name);
+	struct pod *pod = model_pod_shown(call->m, name);
 
 	if (!pod)
 		refuse(&call->refusal, API_NOT_FOUND, arg,

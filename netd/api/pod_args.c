@@ -178,7 +178,7 @@ json_t *pod_show(const struct call *call, const struct pod *pod)
 		json_array_append_new(ports, pod_port_to_json(&pod->ports[i]));
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, "
 			 "s:o}",
-			 "name", pod->name, "id",
+			 "name", pod_shown_name(pod), "id",
 			 pod->nets_len ? pod->nets[0].id : "", "node",
 			 call->m->self, "state", pod_state(pod), "state_reason",
 			 pod_unready(pod), "owner", pod->owner, "container",

@@ -212,6 +212,18 @@ struct pod *model_pod_of(const struct model *m, const char *owner,
 	return NULL;
 }
 
+struct pod *model_pod_shown(const struct model *m, const char *name)
+{
+	struct pod *pod = model_pod(m, name);
+
+	if (pod)
+		return pod;
+	for (pod = m->pods; pod; pod = pod->hh.next)
+		if (strcasecmp(pod_shown_name(pod), name) == 0)
+			return pod;
+	return NULL;
+}
+
 void model_pod_add(struct model *m, struct pod *pod)
 {
 	HASH_ADD_STR(m->pods, key, pod);

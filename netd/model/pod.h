@@ -85,6 +85,8 @@ struct pod *pod_from_json(json_t *doc);
 json_t *pod_to_json(const struct pod *pod);
 
 struct pod *model_pod(const struct model *m, const char *name);
+/* The same, or the one that is shown by this name. */
+struct pod *model_pod_shown(const struct model *m, const char *name);
 /* By its engine's own name for it; NULL too where that is "". */
 struct pod *model_pod_of(const struct model *m, const char *owner,
 			 const char *container);

@@ -349,8 +349,11 @@ static void test_found(void **state)
 	struct pod *pod = pod_from_json(again);
 	AUTO(json_freep) json_t *labels = pod_labels(pod);
 	AUTO(str_freep) char *text = json_line(labels);
+	struct model *m = model_new("n1");
 
 	(void)state;
+	model_pod_add(m, pod);
+	assert_null(model_pod_shown(m, "shop-web-1"));
 	assert_string_equal(text, "{\"app\":\"web\",\"tier\":\"1\"}");
 	assert_string_equal(pod_unready(pod), "starting");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -361,13 +364,15 @@ static void test_found(void **state)
 		aliases = pod_aliases(pod, &pod->nets[0]);
 		line = json_line(aliases);
 		assert_string_equal(pod_shown_name(pod), rows[i].name);
+		assert_ptr_equal(model_pod_shown(m, rows[i].name), pod);
+		assert_ptr_equal(model_pod_shown(m, "DOCKER-1"), pod);
 		assert_string_equal(line, rows[i].aliases);
 	}
 	json_decref(pod->found);
 	pod->found = NULL;
 	assert_string_equal(pod_unready(pod), "");
 	assert_string_equal(pod_shown_name(pod), "docker-1");
-	pod_free(pod);
+	model_free(m);
 	pod_free(first);
 }
 
