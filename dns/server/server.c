@@ -388,9 +388,10 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
-	control_free(s->control);
+	/* The addresses are free before anybody hears that we are gone. */
 	while (s->listeners)
 		listener_free(s->listeners);
+	control_free(s->control);
 	tcp_free(s->tcp);
 	udp_free(s->udp);
 	upstream_free(s->upstream);
