@@ -8,6 +8,7 @@
 # it finds what is its own again when it is started anew, and so that every
 # engine has /etc/docker/plugins and a resolv.conf for itself.
 
+RUN=${RUN:-/run/netd-${LAB_NAME:-test}}
 DOCKER_RUN=/run/netd-${LAB_NAME:-test}/docker
 DOCKER_CGROUP=nd-${LAB_NAME:-test}
 

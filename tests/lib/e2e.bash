@@ -13,6 +13,8 @@ BIN=${LAB_BUILD:-$TOP/build/bin}
 LAB_NAME=${LAB_NAME:-test}
 RUN=/run/netd-$LAB_NAME
 NS=nd-$LAB_NAME-
+# shellcheck source=jobs.bash
+. "$TOP/tests/lib/jobs.bash"
 export TOP BIN RUN NS LAB_NAME LAB_BUILD=$BIN
 # An operator's own setting must not steer the tests.
 unset NETD_HOST
@@ -139,43 +141,6 @@ pod_ip()
 }
 
 svc_vip() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].vip'; }
-
-# background NAME COMMAND..: ended with the lab; its output in $RUN/out/NAME.
-background()
-{
-	local name=$1 fd
-	shift
-	mkdir -p "$RUN/out" "$RUN/jobs"
-	# What an earlier one of this name said must not be taken for this.
-	rm -f "$RUN/out/$name"
-	(
-		for fd in /proc/"$BASHPID"/fd/*; do
-			fd=${fd##*/}
-			((fd <= 2)) || eval "exec $fd>&-"
-		done
-		exec setsid "$@" </dev/null >"$RUN/out/$name" 2>&1
-	) &
-	echo $! >"$RUN/jobs/$name"
-}
-
-# What was run by background, with its children: they are one session.
-job_end()
-{
-	local pid
-
-	pid=$(cat "$RUN/jobs/$1" 2>/dev/null) || return 0
-	rm -f "$RUN/jobs/$1"
-	kill -TERM -- "-$pid" 2>/dev/null || :
-}
-
-jobs_end()
-{
-	local job
-
-	for job in "$RUN"/jobs/*; do
-		[[ ! -e $job ]] || job_end "${job##*/}"
-	done
-}
 
 # serve K POD PORT..: an echo server named after its pod.
 serve()
