@@ -72,9 +72,31 @@ static void expire_made(struct docker *d, int64_t now)
 	}
 }
 
+static void expire_pools(struct docker *d, int64_t now)
+{
+	struct docker_pool *pool, *next;
+
+	HASH_ITER (hh, d->pools, pool, next) {
+		size_t nets = docker_nets_of(d, pool->network);
+
+		if (nets <= pool->open)
+			pool->short_since = 0;
+		else if (!pool->short_since)
+			pool->short_since = now;
+		else if (now - pool->short_since >= d->cfg.grace_ms)
+			docker_net_give_up(d, pool->network);
+		if (nets || pool->open)
+			continue;
+		HASH_DEL(d->pools, pool);
+		free(pool);
+	}
+}
+
 void docker_expire(struct docker *d)
 {
 	int64_t now = mono_ms();
+
+	expire_pools(d, now);
 
 	expire_eps(d, now);
 	expire_addrs(d, now);

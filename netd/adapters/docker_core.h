@@ -44,7 +44,17 @@ struct docker_net {
 	bool internal;
 	/* It has had an endpoint, or is older than this process. */
 	bool is_used;
-	int64_t since;
+	UT_hash_handle hh;
+};
+
+/*
+ * Pools of one of the cluster's networks that the engine holds: as many as it
+ * has networks there, but for moments. `short_since`: fewer since then.
+ */
+struct docker_pool {
+	char network[NAME_LEN];
+	unsigned int open;
+	int64_t short_since;
 	UT_hash_handle hh;
 };
 
@@ -94,8 +104,7 @@ struct docker {
 	struct docker_ep *eps;
 	struct docker_made *made;
 	struct docker_wait *waits;
-	/* Networks deleted whose pools were not released yet. */
-	unsigned int pools_owed;
+	struct docker_pool *pools;
 	ev_timer tick;
 };
 
@@ -149,13 +158,17 @@ struct docker_addr *docker_addr(const struct docker *d,
 int docker_addr_save(struct docker *d, struct docker_addr *addr);
 void docker_addr_drop(struct docker *d, struct docker_addr *addr);
 
+/* One pool of the network more (1) or less (-1). */
+void docker_pool_count(struct docker *d, const char *network, int change);
+size_t docker_nets_of(const struct docker *d, const char *network);
+
 /* A network made for a pool: taken by a network of Docker's or removed. */
 void docker_made_put(struct docker *d, const char *network);
 bool docker_made_del(struct docker *d, const char *network);
 
 /* ---- docker_net.c, docker_ep.c ---- */
 
-/* The pool goes, and a network that the engine has given up with it. */
+/* The engine has given up a network of this pool without a word. */
 void docker_net_give_up(struct docker *d, const char *network);
 /* Removes a network that was made for nothing. */
 void docker_unmake(struct docker *d, const char *network);

@@ -120,12 +120,14 @@ static json_t *cidr(const struct net *net, const struct ip_addr *addr)
  */
 #define POOL_ANY "0.0.0.0/0"
 
-static void reply_pool(struct http_request *req, const struct net *net)
+static void reply_pool(struct docker *d, struct http_request *req,
+		       const struct net *net)
 {
 	struct ip_addr gateway = net_gateway(net);
 	bool is_named = *docker_str(req, "Pool");
 	char id[POOL_ID_LEN], subnet[PREFIX_STRLEN];
 
+	docker_pool_count(d, net->name, 1);
 	prefix_str(&net->subnet, subnet);
 	docker_reply(req, json_pack("{s:s, s:s, s:{s:o}}", "PoolID",
 				    pool_id(net, id), "Pool",
@@ -150,7 +152,7 @@ static void pool_done(struct docker *d, struct http_request *req, json_t *args,
 	if (r->code == API_OK && json_is_true(json_object_get(reply, "made")))
 		docker_made_put(d, name);
 	if (req && r->code == API_OK && net)
-		reply_pool(req, net);
+		reply_pool(d, req, net);
 	else if (req)
 		docker_refuse(req, r);
 }
@@ -223,12 +225,10 @@ void docker_release_pool(struct docker *d, struct http_request *req)
 	struct refusal r = { 0 };
 	const struct net *net = pool_net(d, docker_str(req, "PoolID"), &r);
 
+	if (net)
+		docker_pool_count(d, net->name, -1);
 	if (net && docker_made_del(d, net->name))
 		docker_unmake(d, net->name);
-	else if (net)
-		docker_net_give_up(d, net->name);
-	else if (d->pools_owed)
-		d->pools_owed--;
 	docker_reply(req, json_object());
 }
 

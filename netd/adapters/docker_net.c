@@ -9,9 +9,6 @@
 #include "netd/log.h"
 #include "network.h"
 
-/* The engine tries for half a minute. */
-#define GIVE_UP_MS 60000
-
 #define GENERIC "com.docker.network.generic"
 #define INTERNAL "com.docker.network.internal"
 #define IPV6 "com.docker.network.enable_ipv6"
@@ -131,22 +128,14 @@ static void leave(struct docker *d, struct http_request *req,
 
 /*
  * When the answer to CreateNetwork was lost, the engine releases the pool and
- * says no more: the youngest network of the pool that nobody used is it, once
- * the release is not that of a network which was deleted.
+ * says no more: the last network of the pool that nobody used is it.
  */
 void docker_net_give_up(struct docker *d, const char *network)
 {
 	struct docker_net *net, *next, *last = NULL;
-	int64_t now = mono_ms();
 
-	if (d->pools_owed) {
-		d->pools_owed--;
-		return;
-	}
 	HASH_ITER (hh, d->nets, net, next)
-		if (str_eq(net->network, network) && !net->is_used &&
-		    now - net->since < GIVE_UP_MS &&
-		    (!last || net->since > last->since))
+		if (str_eq(net->network, network) && !net->is_used)
 			last = net;
 	if (!last)
 		return;
@@ -293,7 +282,6 @@ static void join_done(struct docker *d, struct http_request *req, json_t *args,
 	if (!net) {
 		net = xzalloc(sizeof(*net));
 		str_copy(net->id, sizeof(net->id), id);
-		net->since = mono_ms();
 	}
 	str_copy(net->network, sizeof(net->network), name);
 	net->internal = json_is_true(json_object_get(args, "internal"));
@@ -360,6 +348,5 @@ void docker_delete_network(struct docker *d, struct http_request *req)
 		if (a->aux && str_eq(a->network, network))
 			docker_addr_drop(d, a);
 	docker_net_drop(d, net);
-	d->pools_owed++;
 	leave(d, req, network, id);
 }

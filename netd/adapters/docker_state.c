@@ -62,6 +62,31 @@ void docker_net_drop(struct docker *d, struct docker_net *net)
 	free(net);
 }
 
+size_t docker_nets_of(const struct docker *d, const char *network)
+{
+	size_t n = 0;
+
+	for (const struct docker_net *net = d->nets; net; net = net->hh.next)
+		n += str_eq(net->network, network);
+	return n;
+}
+
+void docker_pool_count(struct docker *d, const char *network, int change)
+{
+	struct docker_pool *pool;
+
+	HASH_FIND_STR(d->pools, network, pool);
+	if (!pool) {
+		pool = xzalloc(sizeof(*pool));
+		str_copy(pool->network, sizeof(pool->network), network);
+		HASH_ADD_STR(d->pools, network, pool);
+	}
+	if (change > 0)
+		pool->open++;
+	else if (pool->open)
+		pool->open--;
+}
+
 static void load_net(void *arg, const char *key, const char *value)
 {
 	AUTO(json_freep) json_t *doc = json_loads(value, 0, NULL);
@@ -82,6 +107,7 @@ static void load_net(void *arg, const char *key, const char *value)
 	net->internal = json_is_true(json_object_get(doc, "internal"));
 	net->is_used = true;
 	HASH_ADD_STR(d->nets, id, net);
+	docker_pool_count(d, net->network, 1);
 }
 
 /* ---- addresses ---- */
@@ -286,7 +312,12 @@ void docker_forget(struct docker *d)
 	struct docker_addr *addr, *addr_next;
 	struct docker_ep *ep, *ep_next;
 	struct docker_made *m, *m_next;
+	struct docker_pool *pool, *pool_next;
 
+	HASH_ITER (hh, d->pools, pool, pool_next) {
+		HASH_DEL(d->pools, pool);
+		free(pool);
+	}
 	HASH_ITER (hh, d->nets, net, net_next) {
 		HASH_DEL(d->nets, net);
 		free(net);
