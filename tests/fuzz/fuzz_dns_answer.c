@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dns_answer answer;
 	/* Large, and written whole where it is read. */
 	static struct dns_query q;
+	static char text[1024];
 	static uint8_t room[SIZE_MAX_TRIED];
 	uint8_t *copy, asked[DNS_QUERY_MAX];
 	size_t len = size, n;
@@ -96,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		reply_check(copy, len, &q, DNS_TCP_MAX);
 		alias_check(copy, len, &q);
 		dns_answer_is_private(copy, len);
+		dns_answer_text(copy, len, text, sizeof(text));
 		if (dns_answer_scrub(copy, &len, &answer) == 0) {
 			dns_answer_clamp(copy, len, 1, limits.ttl_max);
 			reply_check(copy, len, &q, DNS_TCP_MAX);
