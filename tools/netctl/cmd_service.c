@@ -2,7 +2,8 @@
 #include "cmd.h"
 #include "netd/util.h"
 
-/* {from, to, protocol} as "8080:80/tcp", or "80/tcp" when both are one. */
+/* {from, to, protocol} as "8080:80/tcp", or "80/tcp" when both are one; a
+ * name before it: "http=80/tcp". */
 static char *ports_text(const json_t *ports, const char *from, const char *to)
 {
 	char *all = xstrdup("");
@@ -14,10 +15,13 @@ static char *ports_text(const json_t *ports, const char *from, const char *to)
 		AUTO(str_freep) char *b = out_text(json_object_get(port, to));
 		AUTO(str_freep)
 		char *protocol = out_text(json_object_get(port, "protocol"));
+		AUTO(str_freep)
+		char *name = out_text(json_object_get(port, "name"));
 		bool both = *b && !str_eq(a, b) && !str_eq(b, "0");
 
-		all = out_join(all, xasprintf("%s%s%s%s%s", a, both ? ":" : "",
-					      both ? b : "",
+		all = out_join(all, xasprintf("%s%s%s%s%s%s%s", name,
+					      *name ? "=" : "", a,
+					      both ? ":" : "", both ? b : "",
 					      *protocol ? "/" : "", protocol));
 	}
 	return all;
@@ -41,7 +45,9 @@ static const struct out_column columns[] = {
 	{ "PORTS", "ports", OUT_CUT, port_text },
 	{ "PUBLISHED", "published", OUT_CUT, published_text },
 	{ "BACKENDS", "backends_up", OUT_RIGHT, NULL },
+	{ "EXTERNAL", "external_name", OUT_IF_ANY | OUT_CUT, NULL },
 	{ "PROBLEMS", "problems", OUT_IF_ANY | OUT_CUT, NULL },
+	{ "ALIASES", "aliases", OUT_WIDE, NULL },
 	{ "SELECTOR", "selector", OUT_WIDE, NULL },
 	{ "STATIC", "static_backends", OUT_WIDE, NULL },
 	{ "LABELS", "labels", OUT_WIDE, NULL },
