@@ -411,7 +411,7 @@ static int read_port(json_t *row, const char *network, struct pod_port *ret,
 		return refuse(r, API_INVALID, "Options",
 			      "write -p 192.0.2.1:8080:80",
 			      "\"%.64s\" is not an address", host);
-	if (!ip_is_none(&ret->host) && !ip_is_v4(&ret->host))
+	if (host && *host && !ip_is_v4(&ret->host))
 		return refuse(r, API_UNSUPPORTED, "Options",
 			      "publish on IPv4 addresses",
 			      "networks of netd have IPv4 subnets");
