@@ -387,6 +387,8 @@ static void test_close_under_readers(void **state)
 	AUTO(str_freep) char *text = hear(quick);
 
 	(void)state;
+	assert_true(slow >= 0);
+	assert_non_null(text);
 	for (int i = 0; i < 5000; i++)
 		event_tell(EVENT_POD_UPDATED, "flood", "blue", NULL,
 			   "%d, with some words to be long", i);
