@@ -102,6 +102,16 @@ static int pod_choose_name(struct nl *in, const struct want_pod *want,
 	return -ENOSPC;
 }
 
+/*
+ * The kernel takes an alias only for a link that is there: one that a crash
+ * left between the two has none, but a name that was drawn for it.
+ */
+static bool pod_link_is_ours(const struct nl_link *link)
+{
+	return str_eq(link->kind, "veth") &&
+	       (!link->alias[0] || ov_is_ours(link));
+}
+
 /* Left by an attach that a crash cut short; never anybody else's link. */
 static int pod_clear_leftover(struct overlay *ov, const char *name)
 {
@@ -112,7 +122,7 @@ static int pod_clear_leftover(struct overlay *ov, const char *name)
 		return -EEXIST;
 	if (err)
 		return err;
-	if (!str_eq(link.kind, "veth") || (link.alias[0] && !ov_is_ours(&link)))
+	if (!pod_link_is_ours(&link))
 		return -EEXIST;
 	return nl_link_del(ov->nl, link.ifindex);
 }
@@ -381,7 +391,7 @@ int overlay_pod_del(struct overlay *ov, const char *id)
 			return ov_say(ov, err, "%s", ebpf_error(ov->bpf));
 	}
 	err = nl_link_get(ov->nl, name, &link);
-	if (!err && ov_is_ours(&link))
+	if (!err && pod_link_is_ours(&link))
 		err = nl_link_del(ov->nl, link.ifindex);
 	if (err && err != -ENODEV)
 		return ov_fail(ov, err, "cannot remove %s", name);

@@ -16,8 +16,14 @@ conf()
 }
 
 box_path() { echo "/run/netns/$NS$1"; }
-box_up() { ip netns add "$NS$1" && ip -n "$NS$1" link set lo up; }
 box_down() { ip netns del "$NS$1" 2>/dev/null || :; }
+box_up()
+{
+	# One that an earlier run was killed with.
+	box_down "$1"
+	ip netns add "$NS$1"
+	ip -n "$NS$1" link set lo up
+}
 inside()
 {
 	local name=$1

@@ -706,6 +706,23 @@ static void test_pod_attach_again(void **state)
 	must("ip link show nd0123456789ab");
 }
 
+/* What a crash left before the link had its alias. */
+static void test_pod_del_half_made(void **state)
+{
+	struct want_pod want = pod_want();
+	struct nl_link l;
+
+	(void)state;
+	must("ip link add nd0123456789ab type veth peer name half");
+	assert_int_equal(overlay_pod_del(ov, want.id), 0);
+	assert_int_equal(nl_link_get(nl, "nd0123456789ab", &l), -ENODEV);
+	/* One with somebody's mark is somebody's. */
+	must("ip link add nd0123456789ab type veth peer name half");
+	must("ip link set nd0123456789ab alias theirs");
+	assert_int_equal(overlay_pod_del(ov, want.id), 0);
+	assert_int_equal(nl_link_get(nl, "nd0123456789ab", &l), 0);
+}
+
 static void test_pod_long_name(void **state)
 {
 	struct want_pod want = pod_want();
@@ -1015,6 +1032,7 @@ int main(void)
 		T(test_pod_attach_undo),
 		T(test_pod_attach_bad),
 		T(test_pod_attach_again),
+		T(test_pod_del_half_made),
 		T(test_pod_long_name),
 		T(test_pod_adopt),
 		T(test_pod_vanishes),
