@@ -224,6 +224,8 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 		return -ABI_DROP_KERNEL;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
+	if (!source_may(fe, &p->src, p->dport, p->proto))
+		return -ABI_DROP_SOURCE_DENIED;
 	if (lb_choose(p, fe, 0, &p->src, work))
 		return reply_refuse(skb, p, 0);
 	if (work->choice.flags & ABI_BACKEND_LOCAL) {

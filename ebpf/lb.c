@@ -160,6 +160,7 @@ static uint32_t frontend_flags(const struct want_frontend *want)
 	return (want->node ? ABI_FRONTEND_NODE : 0) |
 	       (want->maglev ? ABI_FRONTEND_MAGLEV : 0) |
 	       (want->reset_dead ? ABI_FRONTEND_RESET : 0) |
+	       (want->has_sources ? ABI_FRONTEND_SOURCES : 0) |
 	       want->affinity_s << ABI_FRONTEND_AFFINITY_SHIFT;
 }
 

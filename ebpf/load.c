@@ -139,6 +139,7 @@ static int open_tables(struct ebpf *bpf)
 		{ bpf->skel->maps.vteps, TABLE_VTEPS },
 		{ bpf->skel->maps.guards, TABLE_GUARDS },
 		{ bpf->skel->maps.frontends, TABLE_FRONTENDS },
+		{ bpf->skel->maps.sources, TABLE_SOURCES },
 		{ bpf->skel->maps.sockets, TABLE_SOCKETS },
 		{ bpf->skel->maps.resolvers, TABLE_RESOLVERS },
 	};

@@ -73,6 +73,14 @@ struct {
 } frontends SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, ABI_SOURCES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct abi_source_key);
+	__type(value, __u32);
+} sources SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, ABI_BACKENDS_MAX);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -212,6 +220,22 @@ frontend_find_node(const struct abi_addr *addr, __be16 port, __u8 proto)
 		return NULL;
 	fe = frontend_find(addr, port, proto);
 	return fe ? fe : frontend_find(&any, port, proto);
+}
+
+static __always_inline int source_may(const struct abi_frontend *fe,
+				      const struct abi_addr *src, __be16 port,
+				      __u8 proto)
+{
+	/* Port and protocol are part of the prefix. */
+	struct abi_source_key key = {
+		.prefixlen = 32 + 128,
+		.port = port,
+		.proto = proto,
+		.src = *src,
+	};
+
+	return !(fe->flags & ABI_FRONTEND_SOURCES) ||
+	       bpf_map_lookup_elem(&sources, &key) != NULL;
 }
 
 static __always_inline int net_is_internal(__u32 vni)

@@ -28,6 +28,7 @@
 /* What is settable; a connection has one entry or two. */
 #define ABI_ESTABLISHED_MAX 262144
 #define ABI_FRAGS_MAX 16384
+#define ABI_SOURCES_MAX 65536
 #define ABI_AFFINITIES_MAX 65536
 #define ABI_SOCKETS_MAX 65536
 #define ABI_PEERS_MAX 65536
@@ -150,6 +151,8 @@ struct abi_frontend_key {
 #define ABI_FRONTEND_PARKED 4u
 /* The first run is a Maglev table though the address is no published one. */
 #define ABI_FRONTEND_MAGLEV 8u
+/* Asked by those in `sources` alone. */
+#define ABI_FRONTEND_SOURCES 16u
 /* Above: seconds for which a client keeps its backend; 0: a flow's life. */
 #define ABI_FRONTEND_AFFINITY_SHIFT 8
 
@@ -280,6 +283,15 @@ struct abi_frag {
 	__be16 dport;
 };
 
+/* Who may ask a published port: longest prefix, the port being part of it. */
+struct abi_source_key {
+	__u32 prefixlen;
+	__be16 port;
+	__u8 proto;
+	__u8 pad;
+	struct abi_addr src;
+};
+
 /* Which backend a client of a service with affinity has. */
 struct abi_affinity_key {
 	/* A pod's namespace in the last words, none for the host; of
@@ -359,6 +371,7 @@ struct abi_config {
 	X(NO_ROUTE, "no_route", "address that no pod and no node has")         \
 	X(NO_FRONTEND, "no_frontend", "VIP or port that is not balanced")      \
 	X(NO_BACKEND, "no_backend", "no backend that can be reached here")     \
+	X(SOURCE_DENIED, "source_denied", "published for other sources")       \
 	X(NOT_MEMBER, "not_member", "tunnel packet from an unknown node")      \
 	X(UNKNOWN_VNI, "unknown_vni", "tunnel packet of an unknown network")   \
 	X(SPOOF_OVERLAY, "spoof_overlay", "inner source is not the sender's")  \
@@ -389,6 +402,7 @@ _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
 _Static_assert(sizeof(struct abi_flow) == 64, "abi_flow");
 _Static_assert(sizeof(struct abi_frag_key) == 40, "abi_frag_key");
 _Static_assert(sizeof(struct abi_frag) == 4, "abi_frag");
+_Static_assert(sizeof(struct abi_source_key) == 24, "abi_source_key");
 _Static_assert(sizeof(struct abi_affinity_key) == 36, "abi_affinity_key");
 _Static_assert(sizeof(struct abi_affinity) == 16, "abi_affinity");
 _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");

@@ -122,6 +122,13 @@ int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *fe,
 		      const struct want_backend *backends, size_t len);
 int ebpf_frontend_del(struct ebpf *bpf, const struct want_frontend *fe);
 
+/*
+ * Who may ask a published port with has_sources: these and nobody else.
+ * Before the frontend is put; len 0 forgets them.
+ */
+int ebpf_sources_put(struct ebpf *bpf, const struct want_frontend *fe,
+		     const struct ip_prefix *list, size_t len);
+
 int ebpf_guard_put(struct ebpf *bpf, const struct want_guard *want);
 int ebpf_guard_del(struct ebpf *bpf, const struct want_guard *want);
 

@@ -101,6 +101,8 @@ struct want_frontend {
 	bool maglev;
 	/* TCP connections to a backend that is gone are reset. */
 	bool reset_dead;
+	/* A published port: for those of ebpf_sources_put() alone. */
+	bool has_sources;
 	/* A client stays with its backend so long, below 2^24; 0: it is
 	 * chosen anew for each connection. */
 	uint32_t affinity_s;

@@ -258,6 +258,8 @@ static int read_service(struct call *call, const struct net *net,
 	    edit(call, s, "publish", service_publish_add) ||
 	    edit(call, s, "backend", service_backend_add) ||
 	    tune_read(&s->tune, call->args, &call->refusal) ||
+	    service_sources_set(s, call_list(call, "publish_from"),
+				&call->refusal) ||
 	    read_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);
@@ -388,6 +390,8 @@ static int update(struct call *call, const struct net *net, struct service *s)
 	    edit(call, s, "backend_rm", service_backend_del) ||
 	    edit(call, s, "backend_add", service_backend_add) ||
 	    tune_read(&s->tune, call->args, &call->refusal) ||
+	    service_sources_set(s, call_list(call, "publish_from"),
+				&call->refusal) ||
 	    read_update_names(call, s))
 		return -EINVAL;
 	return service_check(call->m, net, s, &call->refusal);

@@ -18,8 +18,10 @@
 #define LABEL_ARG                                                              \
 	{ .name = "label", .type = API_MAP, .letter = 'l', .value = "K=V",     \
 	  .help = "label; may be repeated" }
-/* How backends are chosen, kept and checked: the fields of struct tune. */
+/* How backends are chosen, kept and checked, and for whom. */
 #define TUNE_ARGS                                                              \
+	{ .name = "publish_from", .type = API_LIST, .value = "CIDR",           \
+	  .help = "who may ask published ports (default: any)" },              \
 	{ .name = "algo", .type = API_STR, .value = "random|maglev",           \
 	  .help = "how the virtual IP chooses (published ports: maglev)" },    \
 	{ .name = "policy", .type = API_STR,                                   \

@@ -26,6 +26,7 @@
 #define PATH_LEN 512
 #define PORTS_MAX 16
 #define STATICS_MAX 64
+#define SOURCES_MAX 16
 #define LENT_MAX 64
 
 /* VNIs below are left to others on the same underlay, as Swarm does. */
@@ -91,6 +92,9 @@ struct service {
 	/* It is but another name of this one. */
 	char external[POD_NAME_LEN];
 	struct tune tune;
+	/* Who may ask published ports; none: everybody. */
+	struct ip_prefix sources[SOURCES_MAX];
+	size_t sources_len;
 	/* Backends that take no new connection, and until when those they have
 	 * are waited for (seconds since 1970; 0: for ever):
 	 * {"NODE/ID" or "IP:PORT": UNTIL}. May be NULL. */

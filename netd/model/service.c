@@ -93,7 +93,10 @@ struct service *service_from_json(const char *name, json_t *doc)
 		       &s->ports_len) ||
 	    ports_read(json_object_get(doc, "published"), "published",
 		       s->published, &s->published_len) ||
-	    tune_from_json(&s->tune, doc))
+	    tune_from_json(&s->tune, doc) ||
+	    (json_object_get(doc, "publish_from") &&
+	     service_sources_set(s, json_object_get(doc, "publish_from"),
+				 &ignored)))
 		goto bad;
 	json_array_foreach (list, i, item) {
 		const char *text = json_string_value(item);
@@ -113,6 +116,19 @@ struct service *service_from_json(const char *name, json_t *doc)
 bad:
 	service_free(s);
 	return NULL;
+}
+
+static void sources_write(const struct service *s, json_t *doc)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->sources_len; i++)
+		json_array_append_new(list, json_prefix(&s->sources[i]));
+	if (s->sources_len)
+		json_object_set(doc, "publish_from", list);
+	else
+		json_object_del(doc, "publish_from");
+	json_decref(list);
 }
 
 json_t *service_to_json(const struct service *s)
@@ -147,6 +163,7 @@ json_t *service_to_json(const struct service *s)
 	else
 		json_object_del(doc, "drains");
 	tune_to_json(&s->tune, doc);
+	sources_write(s, doc);
 	return doc;
 }
 
@@ -200,8 +217,7 @@ int service_port_parse(const char *field, const char *text, struct port *ret,
 	return 0;
 }
 
-void static_backend_str(const struct static_backend *b,
-			char buf[STATIC_STRLEN])
+void static_backend_str(const struct static_backend *b, char buf[STATIC_STRLEN])
 {
 	char ip[IP_STRLEN], weight[16] = "";
 
@@ -245,12 +261,13 @@ int service_backend_parse(const char *text, struct static_backend *ret,
 			text);
 	if (comma && (!str_after(comma, ",weight=") ||
 		      str_to_u32(comma + 8, 0, WEIGHT_MAX, &weight)))
-		return refuse(r, API_INVALID, "backend",
-			      "write IP:PORT,weight=N, such as "
-			      "10.0.0.4:5432,weight=10",
-			      "backend \"%s\": the weight is not a number from 0 "
-			      "to %d",
-			      text, WEIGHT_MAX);
+		return refuse(
+			r, API_INVALID, "backend",
+			"write IP:PORT,weight=N, such as "
+			"10.0.0.4:5432,weight=10",
+			"backend \"%s\": the weight is not a number from 0 "
+			"to %d",
+			text, WEIGHT_MAX);
 	if (ip_is_loopback(&b.addr) || ip_v4(&b.addr) >= 0xe0000000 ||
 	    !ip_v4(&b.addr))
 		return refuse(r, API_INVALID, "backend",
@@ -404,6 +421,39 @@ static const struct net *net_of_addr(const struct model *m,
 	return NULL;
 }
 
+int service_sources_set(struct service *s, json_t *list, struct refusal *r)
+{
+	struct ip_prefix all[SOURCES_MAX];
+	json_t *item;
+	size_t i;
+
+	if (!list)
+		return 0;
+	if (json_array_size(list) > SOURCES_MAX)
+		return refuse(r, API_INVALID, "publish_from",
+			      "use wider prefixes",
+			      "service \"%s\": more than %d sources", s->name,
+			      SOURCES_MAX);
+	json_array_foreach (list, i, item) {
+		const char *text = json_string_value(item);
+
+		if (text && json_array_size(list) == 1 && str_eq(text, "any")) {
+			s->sources_len = 0;
+			return 0;
+		}
+		if (!text || prefix_parse(text, &all[i]) ||
+		    !ip_is_v4(&all[i].addr))
+			return refuse(r, API_INVALID, "publish_from",
+				      "write 192.0.2.0/24, or any alone",
+				      "publish_from \"%.64s\" is not an IPv4 "
+				      "prefix",
+				      text ? text : "");
+	}
+	memcpy(s->sources, all, json_array_size(list) * sizeof(all[0]));
+	s->sources_len = json_array_size(list);
+	return 0;
+}
+
 uint16_t service_health_port(const struct service *s)
 {
 	if (s->tune.health.port)
@@ -431,6 +481,10 @@ static int check_tune(const struct service *s, struct refusal *r)
 		{ t->on_dead != TUNE_KEEP, "on_dead" },
 	};
 
+	if (s->sources_len && !s->published_len)
+		return refuse(r, API_INVALID, "publish_from",
+			      "add --publish, or leave it out",
+			      "service \"%s\" publishes no port", s->name);
 	for (size_t i = 0; s->dnsrr && i < ARRAY_LEN(rows); i++)
 		if (rows[i].is_set)
 			return refuse(r, API_INVALID, rows[i].field,

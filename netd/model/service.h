@@ -35,6 +35,9 @@ int service_publish_del(struct service *s, const char *text, struct refusal *r);
 int service_backend_add(struct service *s, const char *text, struct refusal *r);
 int service_backend_del(struct service *s, const char *text, struct refusal *r);
 
+/* Replaces who may ask published ports: CIDRs, or "any" alone. */
+int service_sources_set(struct service *s, json_t *list, struct refusal *r);
+
 /* The pods' port that is checked: the one set, else the first of TCP, or 0. */
 uint16_t service_health_port(const struct service *s);
 

@@ -48,6 +48,7 @@ struct want_route *plan_routes(const struct model *m, const struct net *net,
 struct frontends {
 	const struct net *net;
 	const struct tune *tune;
+	bool sources;
 	struct want_frontend *fe;
 	uint16_t *target;
 	size_t len, max;
@@ -71,6 +72,7 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 		.maglev = f->tune->algo == TUNE_MAGLEV,
 		.reset_dead = f->tune->on_dead == TUNE_RESET,
 		.affinity_s = f->tune->affinity_s,
+		.has_sources = f->sources && ip_is_none(addr),
 	};
 }
 
@@ -80,6 +82,7 @@ size_t plan_frontends(const struct net *net, const struct service *s,
 	static const struct ip_addr any_node;
 	struct frontends f = { .net = net,
 			       .tune = &s->tune,
+			       .sources = s->sources_len != 0,
 			       .fe = fe,
 			       .target = target,
 			       .max = max };

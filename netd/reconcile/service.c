@@ -42,10 +42,23 @@ static void untell(struct reconcile *rc, struct told_service *told,
 
 		while (k < len && !frontend_eq(&keep[k], &told->frontends[i]))
 			k++;
-		if (k == len)
-			ebpf_frontend_del(rc->cfg.bpf, &told->frontends[i]);
+		if (k < len)
+			continue;
+		ebpf_frontend_del(rc->cfg.bpf, &told->frontends[i]);
+		if (ip_is_none(&told->frontends[i].addr))
+			ebpf_sources_put(rc->cfg.bpf, &told->frontends[i], NULL,
+					 0);
 	}
 	told->frontends_len = 0;
+}
+
+/* Published ports alone have any. */
+static int tell_sources(struct reconcile *rc, const struct service *s,
+			const struct want_frontend *fe)
+{
+	if (!ip_is_none(&fe->addr))
+		return 0;
+	return ebpf_sources_put(rc->cfg.bpf, fe, s->sources, s->sources_len);
 }
 
 static int tell_frontends(struct reconcile *rc, struct told_service *told,
@@ -61,8 +74,10 @@ static int tell_frontends(struct reconcile *rc, struct told_service *told,
 		size_t n = 0;
 		struct want_backend *b =
 			plan_backends(rc->m, net, s, &fe[i], target[i], &n);
-		int ret = ebpf_frontend_put(rc->cfg.bpf, &fe[i], b, n);
+		int ret = tell_sources(rc, s, &fe[i]);
 
+		if (!ret)
+			ret = ebpf_frontend_put(rc->cfg.bpf, &fe[i], b, n);
 		free(b);
 		if (ret)
 			err = ret;

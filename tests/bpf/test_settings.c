@@ -279,6 +279,35 @@ static void test_affinity_published(void **state)
 	OK(ebpf_frontend_del(w->bpf, &fe));
 }
 
+static void test_sources(void **state)
+{
+	struct want_frontend fe = published();
+	struct ip_prefix list[2] = { net("203.0.113.0/28"),
+				     net("198.51.100.7/32") };
+	uint64_t denied = world_drops(w, "source_denied").one;
+
+	(void)state;
+	fe.has_sources = true;
+	OK(ebpf_sources_put(w->bpf, &fe, list, 2));
+	PUT(&fe, 1);
+	assert_int_equal(asked_by("203.0.113.15", 8000), 1);
+	assert_int_equal(asked_by("203.0.113.16", 8000), 0);
+	assert_int_equal(asked_by("198.51.100.7", 8000), 1);
+	assert_int_equal(asked_by("198.51.100.8", 8000), 0);
+	assert_int_equal(world_drops(w, "source_denied").one, denied + 2);
+	/* What is open goes on only while its source may. */
+	OK(ebpf_sources_put(w->bpf, &fe, list, 1));
+	assert_int_equal(asked_by("198.51.100.7", 8000), 0);
+	assert_int_equal(asked_by("203.0.113.15", 8000), 1);
+	/* Nobody, and everybody. */
+	OK(ebpf_sources_put(w->bpf, &fe, NULL, 0));
+	assert_int_equal(asked_by("203.0.113.15", 8001), 0);
+	fe.has_sources = false;
+	PUT(&fe, 1);
+	assert_int_equal(asked_by("203.0.113.16", 8001), 1);
+	OK(ebpf_frontend_del(w->bpf, &fe));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_affinity_vip),
 		cmocka_unit_test(test_affinity_ends),
 		cmocka_unit_test(test_affinity_published),
+		cmocka_unit_test(test_sources),
 	};
 
 	world_enter();

@@ -181,6 +181,31 @@ established()
 	in_pod 1 client ss -Htn state established dport = :80 | grep .
 }
 
+@test "a published port is for those it is published for" {
+	n 1 service create priv --port 80 --publish 8092:80 \
+		--selector app=web --publish-from 203.0.113.0/24 \
+		--publish-from 192.0.2.2/32
+	for k in 1 2 3; do until_true 5 has_backends "$k" priv 3; done
+	on ext ip addr replace 203.0.113.9/32 dev lo
+	for k in 1 2 3; do
+		before=$(drops_of "$k" source_denied)
+		run ask_on ext timeout 1 nc -w 1 "192.0.2.$k" 8092
+		[ "$status" -ne 0 ]
+		[ "$(drops_of "$k" source_denied)" -gt "$before" ]
+		[[ $(on ext bash -c "echo | nc -N -s 203.0.113.9 -w 2 \
+			192.0.2.$k 8092") == web-* ]]
+	done
+	ask_on 2 tcp 192.0.2.1 8092
+	# The virtual IP is not published, and the host may ask itself.
+	client tcp "$(svc_vip 1 priv)" 80
+	ask_on 1 tcp 127.0.0.1 8092
+	n 2 service update priv --publish-from any
+	until_true 5 ask_on ext tcp 192.0.2.1 8092
+	n 1 service rm priv
+	refused 2 "not an IPv4 prefix" n 1 service create bad --port 80 \
+		-p 8093:80 --publish-from somewhere
+}
+
 @test "settings are refused where they have no meaning" {
 	refused 2 dnsrr n 1 service create bad --selector a=b --port 80 \
 		--endpoint-mode dnsrr --affinity client-ip

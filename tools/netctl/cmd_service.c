@@ -50,6 +50,7 @@ static const struct out_column columns[] = {
 	{ "ALIASES", "aliases", OUT_WIDE, NULL },
 	{ "SELECTOR", "selector", OUT_WIDE, NULL },
 	{ "STATIC", "static_backends", OUT_WIDE, NULL },
+	{ "FROM", "publish_from", OUT_WIDE, NULL },
 	{ "LABELS", "labels", OUT_WIDE, NULL },
 };
 
