@@ -48,7 +48,7 @@ ip_of() { dkn "$1" inspect -f "{{(index .NetworkSettings.Networks \"${3:-blue}\"
 ask() { timeout 5 curl -s -m 3 "http://$1/cgi-bin/who"; }
 export -f ask
 inside() { dkn "$1" exec "$2" timeout 5 wget -qO- "http://$3/cgi-bin/who"; }
-one_off() { dkn "$1" run --rm --network "${2%% *}" ${2#* } box "${@:3}"; }
+cut_off() { ! dkn "$1" exec "$2" timeout 1 wget -qO- "http://$3/cgi-bin/who"; }
 # What newer clients say otherwise: an address and a MAC of the container's.
 static_box()
 {
@@ -153,9 +153,9 @@ no_pods() { [[ -z $(pods_on "$1") ]]; }
 	dk network connect red both
 	inside 1 both "$(ip_of 1 other red)" | grep '^other'
 	inside 1 both "$(ip_of 1 one)" | grep '^one'
-	run ! inside 1 other "$(ip_of 1 one)"
+	cut_off 1 other "$(ip_of 1 one)"
 	dk network disconnect red both
-	run ! inside 1 both "$(ip_of 1 other red)"
+	cut_off 1 both "$(ip_of 1 other red)"
 	inside 1 both "$(ip_of 1 one)" | grep '^one'
 	dk rm -f both other
 	dk network rm red
@@ -165,6 +165,36 @@ no_pods() { [[ -z $(pods_on "$1") ]]; }
 	dk run --rm --network blue --dns 192.0.2.254 box nslookup example.test
 	run ! dk run --rm --network blue --dns 192.0.2.254 box \
 		nslookup redis.blue
+	dk run --rm --network blue \
+		--dns "$(n 1 network inspect blue | jq -r '.[0].gateway')" box \
+		nslookup redis.blue | grep "$(svc_vip 1 redis blue)"
+}
+
+@test "a subnet that is there says which network is meant" {
+	join_by_subnet() {
+		dk network create -d netd --ipam-driver netd --subnet "$1" sub
+	}
+	join_by_subnet "$(n 1 network inspect blue | jq -r '.[0].subnets[0]')"
+	dk run --rm --network sub box nslookup redis.blue |
+		grep "$(svc_vip 1 redis blue)"
+	dk network rm sub
+	run ! join_by_subnet 10.99.0.0/24
+	[[ $output == *"netd.network=NAME"* ]]
+}
+
+@test "eight containers at once, started and ended" {
+	local i
+
+	for i in 1 2 3 4 5 6 7 8; do
+		web 1 "many-$i" --network blue -p "810$i:80" &
+	done
+	wait
+	for i in 1 2 3 4 5 6 7 8; do
+		[ "$(ask_on ext ask "192.0.2.1:810$i")" = "many-$i from 192.0.2.254" ]
+	done
+	[ "$(for i in 1 2 3 4 5 6 7 8; do ip_of 1 "many-$i"; done |
+		sort -u | wc -l)" -eq 8 ]
+	dk rm -f many-1 many-2 many-3 many-4 many-5 many-6 many-7 many-8
 }
 
 @test "the gateway is Docker's, or nobody's, when that is asked for" {
