@@ -65,7 +65,61 @@ static const struct shape *shape_of(uint16_t type)
 	return NULL;
 }
 
-static int data_check(const struct rbuf *msg, const struct record *rr)
+/*
+ * Where TTLs stand, as far as pointers reach. They are written anew when an
+ * answer ages, so no name may be read through one.
+ */
+#define TTLS_REACH (0x4000 + DNS_NAME_MAX + 1)
+
+struct ttls {
+	uint8_t bits[TTLS_REACH / 8];
+};
+
+static void ttl_note(struct ttls *t, size_t at)
+{
+	for (size_t i = at; i < at + 4 && i < TTLS_REACH; i++)
+		t->bits[i / 8] |= (uint8_t)(1 << i % 8);
+}
+
+static bool has_ttl(const struct ttls *t, size_t at, size_t n)
+{
+	for (size_t i = at; i < at + n; i++)
+		if (t->bits[i / 8] >> i % 8 & 1)
+			return true;
+	return false;
+}
+
+/* For a name that was read: all of it lies inside. */
+static int name_check(const struct ttls *t, const uint8_t *data, size_t at)
+{
+	bool hopped = false;
+
+	for (;;) {
+		uint8_t n = data[at];
+		bool pointer = n >= 0xc0;
+
+		/* What stands here itself is no TTL: those come later. */
+		if (hopped && has_ttl(t, at, pointer ? 2 : n + 1u))
+			return -EBADMSG;
+		if (n == 0)
+			return 0;
+		hopped = hopped || pointer;
+		at = pointer ? (size_t)(n & 0x3f) << 8 | data[at + 1]
+			     : at + n + 1u;
+	}
+}
+
+static int owner_check(struct ttls *t, const struct rbuf *msg,
+		       const struct record *rr)
+{
+	if (name_check(t, msg->data, rr->start))
+		return -EBADMSG;
+	ttl_note(t, rr->ttl_at);
+	return 0;
+}
+
+static int data_check(const struct ttls *t, const struct rbuf *msg,
+		      const struct record *rr)
 {
 	size_t end = rr->data_at + rr->data_len;
 	struct rbuf r = rbuf_make(msg->data, end);
@@ -76,9 +130,12 @@ static int data_check(const struct rbuf *msg, const struct record *rr)
 		return 0;
 	r.pos = rr->data_at;
 	rbuf_ptr(&r, s->before);
-	for (unsigned k = 0; k < s->names && !r.bad; k++)
-		if (dns_name_read(&r, &name))
+	for (unsigned k = 0; k < s->names && !r.bad; k++) {
+		size_t at = r.pos;
+
+		if (dns_name_read(&r, &name) || name_check(t, r.data, at))
 			return -EBADMSG;
+	}
 	rbuf_ptr(&r, s->behind);
 	return r.bad || r.pos != end ? -EBADMSG : 0;
 }
@@ -101,14 +158,15 @@ static uint32_t soa_ttl(const struct rbuf *msg, const struct record *rr)
 	return MIN(rr->ttl, minimum);
 }
 
-static int section_check(struct rbuf *r, unsigned n, enum dns_section section,
-			 uint16_t type, struct dns_answer *ret)
+static int section_check(struct ttls *t, struct rbuf *r, unsigned n,
+			 enum dns_section section, uint16_t type,
+			 struct dns_answer *ret)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct record rr;
 
 		if (record_read(r, &rr) || rr.type == ns_t_opt ||
-		    data_check(r, &rr))
+		    owner_check(t, r, &rr) || data_check(t, r, &rr))
 			return -EBADMSG;
 		if (section == DNS_ANSWER) {
 			if (rr.type == type || type == ns_t_any)
@@ -126,8 +184,8 @@ static int section_check(struct rbuf *r, unsigned n, enum dns_section section,
  * Additional records are optional: from the OPT on they are cut away, since
  * taking one out of the middle would move what names point to.
  */
-static int additional_check(struct rbuf *r, unsigned n, unsigned *kept,
-			    size_t *end)
+static int additional_check(struct ttls *t, struct rbuf *r, unsigned n,
+			    unsigned *kept, size_t *end)
 {
 	bool cut = false;
 
@@ -136,7 +194,7 @@ static int additional_check(struct rbuf *r, unsigned n, unsigned *kept,
 	for (unsigned i = 0; i < n; i++) {
 		struct record rr;
 
-		if (record_read(r, &rr))
+		if (record_read(r, &rr) || owner_check(t, r, &rr))
 			return -EBADMSG;
 		if (rr.type == ns_t_opt) {
 			/* An extended code is a failure we cannot pass on. */
@@ -145,7 +203,7 @@ static int additional_check(struct rbuf *r, unsigned n, unsigned *kept,
 			cut = true;
 			continue;
 		}
-		if (data_check(r, &rr))
+		if (data_check(t, r, &rr))
 			return -EBADMSG;
 		if (!cut) {
 			*kept = i + 1;
@@ -171,6 +229,7 @@ int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
 {
 	struct rbuf r = rbuf_make(data, *len);
 	struct dns_answer a = { .negative = true };
+	struct ttls ttls = { { 0 } };
 	uint16_t count[4];
 	unsigned kept;
 	size_t end;
@@ -185,11 +244,12 @@ int dns_answer_check(uint8_t *data, size_t *len, const struct dns_name *name,
 	a.rcode = a.flags & 15;
 	err = question_check(&r, name, type);
 	if (!err)
-		err = section_check(&r, count[1], DNS_ANSWER, type, &a);
+		err = section_check(&ttls, &r, count[1], DNS_ANSWER, type, &a);
 	if (!err)
-		err = section_check(&r, count[2], DNS_AUTHORITY, type, &a);
+		err = section_check(&ttls, &r, count[2], DNS_AUTHORITY, type,
+				    &a);
 	if (!err)
-		err = additional_check(&r, count[3], &kept, &end);
+		err = additional_check(&ttls, &r, count[3], &kept, &end);
 	if (err)
 		return err;
 	if (rbuf_left(&r))

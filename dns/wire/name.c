@@ -36,8 +36,11 @@ static void finish(struct dns_name *name)
 int dns_name_read(struct rbuf *r, struct dns_name *ret)
 {
 	struct rbuf at = *r;
-	/* Each hop must land before the place the last one landed on. */
-	size_t start = at.pos, behind = 0;
+	/*
+	 * Each hop must land before the place the last one landed on, and end
+	 * there: a name is not part of itself.
+	 */
+	size_t start = at.pos, end = SIZE_MAX, behind = 0;
 	unsigned hops = 0;
 	uint8_t n;
 
@@ -49,19 +52,20 @@ int dns_name_read(struct rbuf *r, struct dns_name *ret)
 
 		if ((n & POINTER_BITS) != POINTER_BITS) {
 			label = n & POINTER_BITS ? NULL : rbuf_ptr(&at, n);
-			if (!label || append(ret, label, n))
+			if (!label || at.pos > end || append(ret, label, n))
 				return -EBADMSG;
 			continue;
 		}
 		to = (size_t)(n & ~POINTER_BITS & 0xff) << 8 | rbuf_u8(&at);
-		if (at.bad || to >= start || to < DNS_HEADER_LEN ||
-		    ++hops > DNS_HOPS_MAX)
+		if (at.bad || at.pos > end || to >= start ||
+		    to < DNS_HEADER_LEN || ++hops > DNS_HOPS_MAX)
 			return -EBADMSG;
 		if (!behind)
 			behind = at.pos;
+		end = start;
 		at.pos = start = to;
 	}
-	if (at.bad)
+	if (at.bad || at.pos > end)
 		return -EBADMSG;
 	finish(ret);
 	r->pos = behind ? behind : at.pos;

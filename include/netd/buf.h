@@ -35,7 +35,7 @@ static inline struct rbuf rbuf_make(const void *data, size_t len)
 
 static inline size_t rbuf_left(const struct rbuf *r)
 {
-	return r->bad ? 0 : r->len - r->pos;
+	return r->bad || r->pos > r->len ? 0 : r->len - r->pos;
 }
 
 /* n bytes in place, or NULL (and bad) when so many are not left. */
@@ -43,7 +43,8 @@ static inline const uint8_t *rbuf_ptr(struct rbuf *r, size_t n)
 {
 	const uint8_t *p;
 
-	if (r->bad || r->len - r->pos < n) {
+	/* A reader may have been set to a place behind the end. */
+	if (r->bad || n > r->len || r->pos > r->len - n) {
 		r->bad = true;
 		return NULL;
 	}
