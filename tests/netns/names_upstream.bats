@@ -95,6 +95,22 @@ stat() { n 1 dns stats -o json | jq ".$1"; }
 	[ "$(stat forged)" -eq 0 ]
 }
 
+@test "a zone of its own is asked of its server, whose state is shown" {
+	n 1 dns upstream set many.example.test 198.51.100.1
+	until_true 5 asks_elsewhere
+	# Nobody listens there, and nobody else is asked.
+	[ "$(ask_pod 1 client rcode many.example.test)" = SERVFAIL ]
+	[ "$(ask_pod 1 client lookup example.test)" = 198.51.100.1 ]
+	until_true 5 is_zone_state down
+	n 1 dns upstream rm many.example.test
+	until_true 5 resolves many.example.test
+}
+asks_elsewhere() { [[ $(why many.example.test | field server) != 192.* ]]; }
+is_zone_state()
+{
+	[[ $(n 1 dns upstream ls -o json | jq -r '.[0].states[0]') = "$1" ]]
+}
+
 @test "programs of the host ask at its loopback" {
 	[ "$(ask_on 1 lookup @127.0.0.55 redis.default)" = \
 		"$(svc_vip 1 redis)" ]
