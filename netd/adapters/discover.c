@@ -4,6 +4,7 @@
 #include <ev.h>
 #include <fcntl.h>
 
+#include "cares.h"
 #include "container.h"
 #include "engine.h"
 #include "event.h"
@@ -12,41 +13,16 @@
 #include "netd/log.h"
 #include "netd/util.h"
 #include "netns.h"
-#include "wishes.h"
 
 /* From a change to the look at it: bursts are one look. */
 #define LOOK_S 0.05
-/* What nobody asks for any more lives on: a container that restarts has its
- * service and its VIP back. As long as its address rests. */
-#define LINGER_MS 30000
-/* What waits or lingers is looked at. */
 #define TICK_S 1.
-/* From one step of a service to its next, and after a refusal. */
-#define STEP_MS 1000
-#define REFUSED_MS 5000
-
-/* A service that is being brought about, or that lingers. */
-struct care {
-	/* "NET/NAME" */
-	char key[2 * NAME_LEN];
-	char net[NAME_LEN];
-	struct discover *d;
-	bool busy;
-	/* Its published ports were refused: make it without them first. */
-	bool without_ports;
-	bool is_wished;
-	int64_t not_before;
-	/* When the last pod that asked for it went; 0: one is there. */
-	int64_t gone_at;
-	char problem[512];
-	UT_hash_handle hh;
-};
 
 struct discover {
 	struct discover_config cfg;
 	struct engine *engine;
 	struct container *containers;
-	struct care *cares;
+	struct cares *cares;
 	/* Networks to look at: {"NET": true}. */
 	json_t *nets;
 	bool pods;
@@ -173,229 +149,15 @@ static void look_at_pods(struct discover *d)
 	}
 }
 
-/* ---- services ---- */
+/* ---- looking ---- */
 
-static struct care *care_get(struct discover *d, const char *net,
-			     const char *name)
+static void note_net(void *arg, const char *net)
 {
-	struct care *care;
-	char key[sizeof(care->key)];
+	struct discover *d = arg;
 
-	if (str_format(key, sizeof(key), "%s/%s", net, name))
-		return NULL;
-	HASH_FIND_STR(d->cares, key, care);
-	if (care)
-		return care;
-	care = xzalloc(sizeof(*care));
-	memcpy(care->key, key, sizeof(key));
-	str_copy(care->net, sizeof(care->net), net);
-	care->d = d;
-	HASH_ADD_STR(d->cares, key, care);
-	return care;
-}
-
-static void care_drop(struct discover *d, struct care *care)
-{
-	HASH_DEL(d->cares, care);
-	free(care);
-}
-
-/* Once per problem, however often it is met. */
-static void care_problem(struct care *care, const char *text)
-{
-	char problem[sizeof(care->problem)];
-
-	snprintf(problem, sizeof(problem), "%s", text);
-	if (str_eq(problem, care->problem))
-		return;
-	memcpy(care->problem, problem, sizeof(problem));
-	if (*problem)
-		event_tell(EVENT_DOCKER_CONFLICT, strchr(care->key, '/') + 1,
-			   care->net, NULL, "%s", problem);
-}
-
-static void note_net(struct discover *d, const char *net)
-{
 	json_object_set_new(d->nets, net, json_true());
 	look_soon(d);
 }
-
-static void step_done(void *arg, const struct refusal *r, json_t *reply)
-{
-	struct care *care = arg;
-	struct discover *d = care->d;
-
-	(void)reply;
-	care->busy = false;
-	care->not_before =
-		mono_ms() + (r->code == API_OK ? STEP_MS : REFUSED_MS);
-	if (r->code != API_OK)
-		care_problem(care, r->message);
-	/* A port that is taken must not cost the service its name and VIP. */
-	if (r->code != API_OK && str_eq(r->field, "publish") &&
-	    !care->without_ports) {
-		care->without_ports = true;
-		care->not_before = 0;
-	}
-	note_net(d, care->net);
-}
-
-/* What else there is to do first, if there is anything. Takes args. */
-static json_t *without_ports(json_t *args)
-{
-	json_t *rest = json_copy(args);
-
-	json_object_del(rest, "publish");
-	json_object_del(rest, "publish_add");
-	/* Without any port it would be another kind of service. */
-	if ((json_object_get(args, "publish") &&
-	     !json_object_get(rest, "port")) ||
-	    json_object_size(rest) == 2) {
-		json_decref(rest);
-		return args;
-	}
-	json_decref(args);
-	return rest;
-}
-
-static void take_step(struct care *care, enum wish_step step, json_t *args)
-{
-	static const enum api_op ops[] = {
-		[WISH_CREATE] = API_SERVICE_CREATE,
-		[WISH_UPDATE] = API_SERVICE_UPDATE,
-		[WISH_REMOVE] = API_SERVICE_DELETE,
-	};
-	struct discover *d = care->d;
-
-	if (care->without_ports)
-		args = without_ports(args);
-	care->busy = true;
-	ops_run(d->cfg.ops, ops[step], args, step_done, care);
-}
-
-/* Another pod wants the service otherwise: shown, and its wish not done. */
-static void note_others(struct care *care, const struct wish *wish)
-{
-	AUTO(str_freep) char *list = xstrdup("");
-	json_t *other;
-	size_t i;
-
-	json_array_foreach (wish->others, i, other) {
-		AUTO(str_freep) char *before = list;
-
-		list = xasprintf("%s%s%s", before, *before ? ", " : "",
-				 json_string_value(other));
-	}
-	if (*list) {
-		AUTO(str_freep)
-		char *text = xasprintf("labels that differ from the first "
-				       "pod's are not heard: %s",
-				       list);
-
-		care_problem(care, text);
-	} else {
-		care_problem(care, "");
-	}
-}
-
-static void look_at_wish(struct discover *d, const struct net *net,
-			 const struct wish *wish)
-{
-	struct care *care = care_get(d, net->name, wish->name);
-	const struct service *s = net_service(net, wish->name);
-	enum wish_step step;
-	json_t *args;
-
-	if (!care || care->busy)
-		return;
-	care->is_wished = true;
-	care->gone_at = 0;
-	step = wish_step(net, wish, s, &args);
-	switch (step) {
-	case WISH_DONE:
-		care->without_ports = false;
-		care->not_before = 0;
-		note_others(care, wish);
-		break;
-	case WISH_FOREIGN:
-		care_problem(care, "a service of this name was made by an "
-				   "operator, and stays as it is");
-		break;
-	case WISH_CREATE:
-	case WISH_UPDATE:
-	case WISH_REMOVE:
-		/* The nodes whose containers ask do it; not all at once. */
-		if (wish->own && mono_ms() >= care->not_before) {
-			take_step(care, step, args);
-			return;
-		}
-		json_decref(args);
-		break;
-	}
-}
-
-/* Made from labels that no pod has any more: in a while it goes. */
-static void look_at_leftover(struct discover *d, const struct net *net,
-			     const struct service *s)
-{
-	struct care *care = care_get(d, net->name, s->name);
-	enum wish_step step;
-	json_t *args;
-
-	if (!care || care->busy)
-		return;
-	if (!care->gone_at)
-		care->gone_at = mono_ms();
-	if (mono_ms() - care->gone_at < LINGER_MS ||
-	    mono_ms() < care->not_before)
-		return;
-	step = wish_step(net, NULL, s, &args);
-	if (step == WISH_REMOVE)
-		take_step(care, step, args);
-}
-
-static bool is_leftover(const struct net *net, const struct care *care)
-{
-	const struct service *s = net_service(net, strchr(care->key, '/') + 1);
-
-	return s && wish_is_ours(s);
-}
-
-static void look_at_net(struct discover *d, const struct net *net)
-{
-	struct wish *wishes = wishes_of(d->cfg.model, net);
-	const struct wish *wish;
-	const struct service *s;
-	struct care *care, *tmp;
-
-	for (care = d->cares; care; care = care->hh.next)
-		if (str_eq(care->net, net->name))
-			care->is_wished = false;
-	for (wish = wishes; wish; wish = wish->hh.next)
-		look_at_wish(d, net, wish);
-	for (s = net->services; s; s = s->hh.next) {
-		HASH_FIND_STR(wishes, s->name, wish);
-		if (!wish && wish_is_ours(s))
-			look_at_leftover(d, net, s);
-	}
-	HASH_ITER (hh, d->cares, care, tmp)
-		if (str_eq(care->net, net->name) && !care->is_wished &&
-		    !care->busy && !is_leftover(net, care))
-			care_drop(d, care);
-	wishes_free(&wishes);
-}
-
-/* A network that went took its services along. */
-static void drop_cares_of(struct discover *d, const char *net)
-{
-	struct care *care, *tmp;
-
-	HASH_ITER (hh, d->cares, care, tmp)
-		if (str_eq(care->net, net) && !care->busy)
-			care_drop(d, care);
-}
-
-/* ---- looking ---- */
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -412,24 +174,14 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 	/* What looking changes is noted anew. */
 	nets = d->nets;
 	d->nets = json_object();
-	json_object_foreach (nets, name, unused) {
-		const struct net *net = model_net(d->cfg.model, name);
-
-		if (net)
-			look_at_net(d, net);
-		else
-			drop_cares_of(d, name);
-	}
+	json_object_foreach (nets, name, unused)
+		cares_look(d->cares, name);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	struct discover *d = container_of(w, struct discover, tick);
-
 	(void)loop, (void)revents;
-	for (struct care *care = d->cares; care; care = care->hh.next)
-		if (care->not_before || care->gone_at)
-			note_net(d, care->net);
+	cares_tick(container_of(w, struct discover, tick)->cares);
 }
 
 static void on_mark(void *arg, enum mark_kind kind, const char *net,
@@ -455,6 +207,11 @@ int discover_open(const struct discover_config *config, struct discover **ret)
 		.listed = on_listed,
 		.state = on_state,
 	};
+	struct cares_config cares = {
+		.model = config->model,
+		.ops = config->ops,
+		.again = note_net,
+	};
 	int err;
 
 	d->cfg = *config;
@@ -463,6 +220,8 @@ int discover_open(const struct discover_config *config, struct discover **ret)
 		free(d);
 		return err;
 	}
+	cares.arg = d;
+	d->cares = cares_new(&cares);
 	d->nets = json_object();
 	ev_init(&d->look, on_look);
 	ev_timer_init(&d->tick, on_tick, TICK_S, TICK_S);
@@ -476,8 +235,7 @@ int discover_open(const struct discover_config *config, struct discover **ret)
 
 void discover_close(struct discover *d)
 {
-	struct container *c, *c_tmp;
-	struct care *care, *tmp;
+	struct container *c, *tmp;
 
 	if (!d)
 		return;
@@ -485,12 +243,11 @@ void discover_close(struct discover *d)
 	engine_close(d->engine);
 	ev_timer_stop(d->cfg.loop, &d->look);
 	ev_timer_stop(d->cfg.loop, &d->tick);
-	HASH_ITER (hh, d->containers, c, c_tmp) {
+	HASH_ITER (hh, d->containers, c, tmp) {
 		HASH_DEL(d->containers, c);
 		container_free(c);
 	}
-	HASH_ITER (hh, d->cares, care, tmp)
-		care_drop(d, care);
+	cares_free(d->cares);
 	json_decref(d->nets);
 	free(d);
 }
@@ -546,20 +303,11 @@ static void add_container(const struct discover *d, const struct container *c,
 
 json_t *discover_json(const struct discover *d)
 {
-	json_t *containers = json_array(), *services = json_array();
+	json_t *containers = json_array();
 
 	for (const struct container *c = d ? d->containers : NULL; c;
 	     c = c->hh.next)
 		add_container(d, c, containers);
-	for (const struct care *care = d ? d->cares : NULL; care;
-	     care = care->hh.next)
-		json_array_append_new(
-			services,
-			json_pack("{s:s, s:s, s:s, s:s}", "service",
-				  strchr(care->key, '/') + 1, "network",
-				  care->net, "state",
-				  care->gone_at ? "lingers" : "wished",
-				  "problem", care->problem));
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "host",
 			 d ? d->cfg.host : "", "state",
 			 !d	    ? "off"
@@ -567,5 +315,5 @@ json_t *discover_json(const struct discover *d)
 				    : "away",
 			 "error", d ? d->error : "", "version",
 			 d ? d->version : "", "containers", containers,
-			 "services", services);
+			 "services", d ? cares_json(d->cares) : json_array());
 }

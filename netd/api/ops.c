@@ -96,8 +96,19 @@ static void call_free(struct call *call)
 	free(call);
 }
 
+/* An engine tells its user that much of it, and an operator nothing. */
+static void tell_refused(const struct call *call)
+{
+	const char *container = call_str(call, "container");
+
+	if (call->fn == op_pod_attach && call->refusal.code != API_OK)
+		event_tell(EVENT_CNI_REFUSED, container, NULL, NULL, "%s",
+			   call->refusal.message);
+}
+
 static void finish(struct call *call)
 {
+	tell_refused(call);
 	if (call->done)
 		call->done(call->done_arg, &call->refusal, call->reply);
 	else if (call->req && call->refusal.code != API_OK)
