@@ -64,7 +64,7 @@ static __always_inline int balance_hairpin(struct __sk_buff *skb, struct pkt *p,
 		err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, work);
+	flow_put_reverse(p);
 	return deliver_pod(skb, ep);
 }
 
@@ -86,7 +86,7 @@ static __always_inline int balance_dnat(struct __sk_buff *skb, struct pkt *p,
 	err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;
-	flow_put_reverse(p, work);
+	flow_put_reverse(p);
 	return 0;
 }
 
@@ -134,9 +134,9 @@ error_frontend(const struct pkt *p, const struct pkt *q, __u32 flags)
 }
 
 /* An error about what a backend sent is for that backend. */
-static __noinline int balance_error(struct __sk_buff *skb, struct pkt *p,
-				    __u32 flags, struct work *work)
+__noinline int balance_error(struct __sk_buff *skb, struct pkt *p, __u32 flags)
 {
+	struct work *work = work_get();
 	struct abi_flow *choice;
 	struct abi_frontend *fe;
 	struct pkt *q;
@@ -165,7 +165,7 @@ static __always_inline int balance_published_error(struct __sk_buff *skb,
 						   struct pkt *p, __u32 flags)
 {
 	struct work *work = work_get();
-	int err = balance_error(skb, p, flags, work);
+	int err = balance_error(skb, p, flags);
 	struct abi_endpoint *ep;
 
 	if (!work || err < 0)
@@ -182,9 +182,10 @@ static __always_inline int balance_published_error(struct __sk_buff *skb,
  * is copied to `back`. Other nodes' pods (no ERROR_OWN) are backends of VIPs
  * alone.
  */
-static __noinline int balance_error_back(struct __sk_buff *skb, struct pkt *p,
-					 __u32 flags, struct work *work)
+__noinline int balance_error_back(struct __sk_buff *skb, struct pkt *p,
+				  __u32 flags)
 {
+	struct work *work = work_get();
 	struct abi_flow *found, *back;
 	struct pkt *q;
 	int err;
@@ -241,7 +242,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 	/* The answers are translated there. */
 	if (!(work->choice.state & ABI_FLOW_ESTABLISHED) &&
 	    flow_is_proven(&work->choice, p))
-		flow_promote(work, 0);
+		flow_promote(0);
 	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
 }
 

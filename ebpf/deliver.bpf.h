@@ -25,8 +25,7 @@ static __always_inline int deliver_pod(struct __sk_buff *skb,
 	return bpf_redirect_peer(ep->ifindex, 0);
 }
 
-static __noinline int tunnel_key_put(struct __sk_buff *skb, __be32 vtep,
-				     __u32 vni)
+__noinline int tunnel_key_put(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 {
 	struct bpf_tunnel_key key = {
 		.tunnel_id = vni,
@@ -79,8 +78,8 @@ static __always_inline int deliver_stack(struct __sk_buff *skb)
  * Out to the underlay with a source that is this host's own, which its stack
  * would take for a martian. The lookup needs forwarding=1 on netd0.
  */
-static __noinline int deliver_out(struct __sk_buff *skb, __be32 src, __be32 dst,
-				  __u8 proto)
+__noinline int deliver_out(struct __sk_buff *skb, __be32 src, __be32 dst,
+			   __u8 proto)
 {
 	struct bpf_fib_lookup fib = {
 		.family = 2 /* AF_INET */,

@@ -123,8 +123,8 @@ static __always_inline int flow_disbelieve(struct abi_flow *flow,
 }
 
 /* The client's entry of a connection whose backend's entry was written. */
-static __noinline int flow_touch_client(const struct pkt *p,
-					const struct abi_flow *flow, __u32 bits)
+__noinline int flow_touch_client(const struct pkt *p,
+				 const struct abi_flow *flow, __u32 bits)
 {
 	struct abi_flow_key key;
 	struct abi_flow *twin;
@@ -192,8 +192,9 @@ static __always_inline int flow_establish(const struct abi_flow_key *key,
 }
 
 /* Both entries of `work`, or the client's alone, become established. */
-static __noinline int flow_promote(struct work *work, int both)
+__noinline int flow_promote(int both)
 {
+	struct work *work = work_get();
 	__u32 full = ABI_FLOW_COUNT_FULL;
 	__u64 *count;
 	int err;
@@ -239,7 +240,7 @@ static __always_inline void flow_track_reverse(struct abi_flow *flow,
 }
 
 /* The same where only the client's entry is: the node of entry. */
-static __noinline int flow_track_reply(const struct pkt *p)
+__noinline int flow_track_reply(const struct pkt *p)
 {
 	struct abi_flow_key key;
 	struct abi_flow *flow;
@@ -277,9 +278,10 @@ static __always_inline int flow_same(const struct abi_flow *a,
 }
 
 /* The entry of a connection that ended, `was`, goes with its twin. */
-static __noinline int flow_end(struct work *work, const struct pkt *p,
-			       const struct abi_flow *was)
+__noinline int flow_end(const struct pkt *p, const struct abi_flow *was)
 {
+	struct work *work = work_get();
+
 	if (!work || !p || !was)
 		return 0;
 	__builtin_memset(&work->answer, 0, sizeof(work->answer));
@@ -322,8 +324,9 @@ static __always_inline void flow_track_forward(const struct pkt *p,
  * `back` is where the answers of this packet, translated already, come from.
  * Stores only what is new: established flows cost no write.
  */
-static __noinline int flow_put_reverse(const struct pkt *p, struct work *work)
+__noinline int flow_put_reverse(const struct pkt *p)
 {
+	struct work *work = work_get();
 	struct abi_flow *old, *back;
 	__u32 established_too, bits;
 
@@ -343,7 +346,7 @@ static __noinline int flow_put_reverse(const struct pkt *p, struct work *work)
 			back->state = 0;
 			flow_del(&work->answer);
 		} else if (established_too || flow_is_proven(old, p)) {
-			return flow_promote(work, 1);
+			return flow_promote(1);
 		} else {
 			return 0;
 		}

@@ -26,8 +26,8 @@ static __always_inline void frag_key(struct abi_frag_key *key,
 	key->hook = hook;
 }
 
-static __noinline int frag_put(const struct pkt *p, enum abi_frag_hook hook,
-			       __u32 scope)
+__noinline int frag_put(const struct pkt *p, enum abi_frag_hook hook,
+			__u32 scope)
 {
 	struct abi_frag_key key;
 	struct abi_frag frag;
@@ -40,8 +40,7 @@ static __noinline int frag_put(const struct pkt *p, enum abi_frag_hook hook,
 	return bpf_map_update_elem(&frags, &key, &frag, BPF_ANY);
 }
 
-static __noinline int frag_get(struct pkt *p, enum abi_frag_hook hook,
-			       __u32 scope)
+__noinline int frag_get(struct pkt *p, enum abi_frag_hook hook, __u32 scope)
 {
 	struct abi_frag_key key;
 	struct abi_frag *frag;

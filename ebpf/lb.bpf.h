@@ -134,20 +134,21 @@ lb_pick_for(const struct abi_affinity_key *key, const struct abi_frontend *fe,
 	return b;
 }
 
-static __noinline int lb_find_for(const struct pkt *p,
-				  const struct abi_frontend *fe, __u32 flags,
-				  const struct abi_addr *client, __u32 *id)
+/* Its id, -1: none. */
+__noinline int lb_find_for(const struct pkt *p, const struct abi_frontend *fe,
+			   __u32 flags, const struct abi_addr *client)
 {
 	struct abi_affinity_key key = {};
+	__u32 id = 0;
 
-	if (!p || !fe || !client || !id)
+	if (!p || !fe || !client)
 		return -1;
 	key.client = *client;
 	key.port = p->dport;
 	key.proto = p->proto;
 	if (flags & LB_VIP)
 		key.addr = p->dst;
-	return lb_pick_for(&key, fe, flags, id) ? 0 : -1;
+	return lb_pick_for(&key, fe, flags, &id) ? (int)id : -1;
 }
 
 /*
@@ -162,10 +163,12 @@ static __always_inline int lb_fill(const struct pkt *p,
 	struct abi_backend *b = NULL;
 	__u32 id = 0;
 
-	if (!affinity_seconds(fe))
-		b = lb_pick(fe, flags, lb_hash(p), &id);
-	else if (lb_find_for(p, fe, flags, client, &id) == 0)
+	if (affinity_seconds(fe)) {
+		id = lb_find_for(p, fe, flags, client);
 		b = lb_backend(id);
+	} else {
+		b = lb_pick(fe, flags, lb_hash(p), &id);
+	}
 	if (!b)
 		return -ABI_DROP_NO_BACKEND;
 
@@ -233,7 +236,7 @@ static __always_inline int lb_choose(const struct pkt *p,
 			work->choice = *flow;
 			return 0;
 		}
-		flow_end(work, p, flow);
+		flow_end(p, flow);
 	}
 	if (fate == LB_DEAD)
 		return -ABI_DROP_NO_BACKEND;

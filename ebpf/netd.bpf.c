@@ -12,6 +12,12 @@
  * with the negative reason for a drop, which is counted here and nowhere
  * else. What is not dropped goes on by one of the ways of deliver.bpf.h:
  * between pods no packet sees the host's stack, a bridge or a netfilter hook.
+ *
+ * Functions that are not inlined are not static either: the verifier then
+ * looks at them once, alone, and not anew on each way that leads to them; on
+ * 6.1 it would give up after a million steps. So they take pointers that may
+ * be NULL, and what is to be a map's key or value they copy, or find in
+ * `work` (6.1 takes no argument for it).
  */
 #include "overlay.bpf.h"
 #include "pod.bpf.h"

@@ -31,7 +31,7 @@ static __always_inline int overlay_answer(struct __sk_buff *skb, struct pkt *p)
 	int err;
 
 	if (pkt_is_error(p)) {
-		err = balance_error_back(skb, p, 0, work_get());
+		err = balance_error_back(skb, p, 0);
 		return err > 0 ? 1 : err;
 	}
 	flow = flow_find_reverse(p);
@@ -193,7 +193,7 @@ static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 	    frontend_find(&p->dst, 0, IPPROTO_ICMP))
 		return reply_echo(skb, p, 1);
 	if (pkt_is_error(p)) {
-		err = balance_error(skb, p, ERROR_TO_VIP, work);
+		err = balance_error(skb, p, ERROR_TO_VIP);
 		return err ? err : host_to_net(skb, p, work->choice.vni);
 	}
 	if (!pkt_has_ports(p))

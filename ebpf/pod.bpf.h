@@ -118,7 +118,7 @@ static __always_inline int pod_error_to_vip(struct __sk_buff *skb,
 					    const struct client *client)
 {
 	struct work *work = work_get();
-	int err = balance_error(skb, p, ERROR_TO_VIP | ERROR_OWN, work);
+	int err = balance_error(skb, p, ERROR_TO_VIP | ERROR_OWN);
 
 	if (!work || err)
 		return err;
@@ -276,7 +276,7 @@ static __always_inline int pod_error(struct __sk_buff *skb, struct pkt *p,
 				     int *answers)
 {
 	struct work *work = work_get();
-	int kind = balance_error_back(skb, p, ERROR_OWN, work);
+	int kind = balance_error_back(skb, p, ERROR_OWN);
 
 	if (!work || kind <= 0)
 		return kind ? kind : POD_GOES_ON;

@@ -65,7 +65,7 @@ static __always_inline __sum16 csum_fold(__u32 sum)
 }
 
 /* netd0's MAC for whatever is asked: routing decides afterwards. */
-static __noinline int reply_arp(struct __sk_buff *skb)
+__noinline int reply_arp(struct __sk_buff *skb)
 {
 	struct arp_packet arp;
 	__u8 asked[4];
@@ -90,8 +90,8 @@ static __noinline int reply_arp(struct __sk_buff *skb)
 }
 
 /* An echo request to a VIP, which no stack has. */
-static __noinline int reply_echo(struct __sk_buff *skb, const struct pkt *p,
-				 int from_host)
+__noinline int reply_echo(struct __sk_buff *skb, const struct pkt *p,
+			  int from_host)
 {
 	__u8 type = ICMP_TYPE_ECHO_REPLY;
 	int err;
@@ -142,8 +142,8 @@ static __always_inline void reply_rst_numbers(struct tcphdr *rst,
 	rst->ack_seq = bpf_htonl(bpf_ntohl(in->seq) + in->syn + in->fin + len);
 }
 
-static __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
-				int from_host)
+__noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
+			 int from_host)
 {
 	struct reply_ip h = {};
 	struct tcphdr in;
@@ -182,8 +182,8 @@ struct reply_icmp {
 	__u8 quote[40];
 };
 
-static __noinline int reply_icmp(struct __sk_buff *skb, const struct pkt *p,
-				 __u8 code, __u16 mtu, int from_host)
+__noinline int reply_icmp(struct __sk_buff *skb, const struct pkt *p, __u8 code,
+			  __u16 mtu, int from_host)
 {
 	const __u32 grown = sizeof(struct iphdr) + sizeof(struct icmp_hdr);
 	struct reply_icmp h = {};

@@ -26,7 +26,9 @@
 
 static __always_inline __u32 size_mtu(const struct abi_addr *vtep)
 {
-	__u32 *mtu = bpf_map_lookup_elem(&vteps, vtep);
+	/* A key that is a function's argument is no key to 6.1. */
+	struct abi_addr key = *vtep;
+	__u32 *mtu = bpf_map_lookup_elem(&vteps, &key);
 
 	return mtu && *mtu >= SIZE_MTU_MIN ? *mtu : 0;
 }
@@ -58,8 +60,8 @@ static __always_inline __u32 mss_find(struct __sk_buff *skb, __u32 l4)
 }
 
 /* A SYN, or its answer, through the tunnel to this node: its MSS fits. */
-static __noinline int size_clamp(struct __sk_buff *skb, const struct pkt *p,
-				 const struct abi_addr *vtep)
+__noinline int size_clamp(struct __sk_buff *skb, const struct pkt *p,
+			  const struct abi_addr *vtep)
 {
 	__be16 old, new, from, to;
 	__u32 mtu, at;
@@ -103,8 +105,8 @@ static __always_inline __u32 size_of(struct __sk_buff *skb, const struct pkt *p)
  * 0: go on. Else what to return: the sender is told of the MTU. Asked before
  * anything is changed, since the sender has to know his packet again.
  */
-static __noinline int size_check(struct __sk_buff *skb, const struct pkt *p,
-				 const struct abi_addr *vtep, int from_host)
+__noinline int size_check(struct __sk_buff *skb, const struct pkt *p,
+			  const struct abi_addr *vtep, int from_host)
 {
 	__u32 mtu;
 

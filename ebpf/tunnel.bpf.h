@@ -112,7 +112,7 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
  * The whole packet in VXLAN, to the underlay by its routes. The lookup needs
  * forwarding=1 on netd0.
  */
-static __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
+__noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 {
 	/* One after the other in the same place: the stack has 512 bytes. */
 	union {
