@@ -231,6 +231,18 @@ void docker_refuse(struct http_request *req, const struct refusal *r)
 	docker_reply(req, reply ? reply : error(r->code, NULL, NULL, NULL));
 }
 
+bool docker_is_kept(struct http_request *req, int err)
+{
+	struct refusal r = { 0 };
+
+	if (!err)
+		return true;
+	refuse(&r, API_INTERNAL, NULL, "is the disk full?",
+	       "the journal cannot be written: %s", strerror(-err));
+	docker_refuse(req, &r);
+	return false;
+}
+
 const char *docker_str(const struct http_request *req, const char *name)
 {
 	const char *text = json_string_value(json_object_get(req->args, name));

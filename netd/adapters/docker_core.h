@@ -123,6 +123,9 @@ void docker_reply(struct http_request *req, json_t *body);
 /* Answers with the refusal, and tells it as an event. */
 void docker_refuse(struct http_request *req, const struct refusal *r);
 
+/* What could not be written is not promised: refuses for err != 0. */
+bool docker_is_kept(struct http_request *req, int err);
+
 /* A string field, "" where there is none. */
 const char *docker_str(const struct http_request *req, const char *name);
 

@@ -209,7 +209,10 @@ void docker_create_endpoint(struct docker *d, struct http_request *req)
 		docker_refuse(req, &r);
 		return;
 	}
-	docker_ep_save(d, ep);
+	if (!docker_is_kept(req, docker_ep_save(d, ep))) {
+		docker_ep_drop(d, ep);
+		return;
+	}
 	net->is_used = true;
 	a = docker_addr(d, &ep->addr);
 	memcpy(a->endpoint, ep->id, sizeof(a->endpoint));

@@ -281,8 +281,10 @@ static void hold_done(struct docker *d, struct http_request *req, json_t *args,
 	a->addr = addr;
 	memcpy(a->network, net->name, sizeof(a->network));
 	a->since = mono_ms();
-	docker_addr_save(d, a);
-	reply_address(req, net, &addr);
+	if (docker_is_kept(req, docker_addr_save(d, a)))
+		reply_address(req, net, &addr);
+	else
+		docker_addr_drop(d, a);
 }
 
 /* The gateway is the network's, and nobody's to hold. */

@@ -287,7 +287,11 @@ static void join_done(struct docker *d, struct http_request *req, json_t *args,
 	net->internal = json_is_true(json_object_get(args, "internal"));
 	net->gateway = (enum docker_gateway)json_integer_value(
 		json_object_get(args, "gateway"));
-	docker_net_save(d, net);
+	if (!docker_is_kept(req, docker_net_save(d, net))) {
+		docker_net_drop(d, net);
+		leave(d, NULL, name, id);
+		return;
+	}
 	docker_made_del(d, name);
 	keep_aux(d, json_object_get(req->args, "IPv4Data"));
 	docker_reply(req, json_object());

@@ -162,8 +162,15 @@ static json_t *attachment_show(const struct pod *pod,
 
 static const char *pod_state(const struct pod *pod)
 {
+	size_t in = 0;
+
 	if (pod->leaving)
 		return "leaving";
+	for (size_t i = 0; i < pod->nets_len; i++)
+		in += attachment_is_in(&pod->nets[i]);
+	/* An engine has a link of it that is in no container. */
+	if (!in && pod->nets_len)
+		return "waiting";
 	return *pod_unready(pod) ? "unready" : "up";
 }
 

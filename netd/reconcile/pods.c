@@ -488,6 +488,10 @@ int reconcile_pod_disconnect(struct reconcile *rc, struct pod *pod,
 {
 	detach(rc, pod, at);
 	pod_detach(pod, at);
+	/* The gateway that answers for the host's resolvers may be another. */
+	for (size_t i = 0; i < pod->nets_len; i++)
+		if (pod->nets[i].asks_host)
+			rc_pod_adopt(rc, pod, &pod->nets[i]);
 	rc_pod_clients(rc, pod);
 	return rc_pod_journal(rc, pod);
 }

@@ -157,6 +157,11 @@ no_pods() { [[ -z $(pods_on "$1") ]]; }
 	dk network disconnect red both
 	cut_off 1 both "$(ip_of 1 other red)"
 	inside 1 both "$(ip_of 1 one)" | grep '^one'
+	n 1 service create r1 --network red --port 80
+	dk network connect red both
+	dk network disconnect blue both
+	dk exec both nslookup r1.red | grep "$(svc_vip 1 r1 red)"
+	n 1 service rm r1 --network red
 	dk rm -f both other
 	dk network rm red
 }
