@@ -8,7 +8,8 @@
  *
  *	names N NET		services svc0 .. svcN-1; svcI's address ends in
  *				I's lower 16 bits
- *	churn N NET NAMES	from now on N of those change each second
+ *	churn N NET NAMES	from now on N of those change each second; with
+ *0 it says `changed COUNT LAST-NAME ITS-ADDRESS`
  *
  * Prints `told PID` when the server knows all that was said so far, at every
  * empty line. Ends when its input does.
@@ -20,7 +21,7 @@
 #include "world.h"
 
 #define WORDS_MAX 32
-/* Changes come in as many portions each second. */
+/* How often in a second changes are made. */
 #define PORTIONS 200
 
 struct host {
@@ -31,9 +32,12 @@ struct host {
 	char line[4096];
 	size_t len;
 	char net[64];
-	uint32_t portion;
+	uint32_t rate;
+	int64_t start;
 	uint32_t names;
 	uint64_t changed;
+	/* The name told last, and its address. */
+	char last[80];
 };
 
 static int name_tell(struct host *h, uint32_t n, uint32_t generation)
@@ -45,16 +49,19 @@ static int name_tell(struct host *h, uint32_t n, uint32_t generation)
 	snprintf(name, sizeof(name), "svc%u", n);
 	snprintf(addr, sizeof(addr), "10.%u.%u.%u", 64 + generation % 64,
 		 n >> 8 & 255, n & 255);
+	snprintf(h->last, sizeof(h->last), "%s %s", name, addr);
 	return world_line(h->world, words, ARRAY_LEN(words));
 }
 
 static void on_churn(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct host *h = w->data;
+	/* By the clock: a machine that is busy makes timers late. */
+	double due = (double)h->rate * (double)(mono_ms() - h->start) / 1000;
 
 	(void)loop;
 	(void)revents;
-	for (uint32_t i = 0; i < h->portion; i++, h->changed++)
+	for (; (double)h->changed < due; h->changed++)
 		name_tell(h, (uint32_t)(h->changed % h->names),
 			  (uint32_t)(h->changed / h->names + 1));
 }
@@ -79,9 +86,15 @@ static int do_churn(struct host *h, char **words)
 		return -EINVAL;
 	str_copy(h->net, sizeof(h->net), words[2]);
 	ev_timer_stop(h->loop, &h->churn);
-	h->portion = rate / PORTIONS;
-	if (rate)
-		ev_timer_start(h->loop, &h->churn);
+	if (rate) {
+		h->rate = rate;
+		h->start = mono_ms();
+		h->changed = 0;
+		ev_timer_again(h->loop, &h->churn);
+		return 0;
+	}
+	printf("changed %llu %s\n", (unsigned long long)h->changed, h->last);
+	fflush(stdout);
 	return 0;
 }
 
