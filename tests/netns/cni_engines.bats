@@ -21,6 +21,7 @@ teardown_file()
 }
 
 # What a web server in a container runs.
+# shellcheck disable=SC2016 # for the shell there
 WEB='mkdir -p /www; echo "$0" >/www/index.html; exec httpd -f -p 80 -h /www'
 run_web()
 {
