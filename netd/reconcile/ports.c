@@ -152,6 +152,8 @@ static void cut_ports(struct reconcile *rc, struct pod *pod, size_t len)
 {
 	struct pod all = *pod;
 
+	if (pod->ports_len == len)
+		return;
 	/* What is taken back is told by a pod that has only those. */
 	all.ports += len;
 	all.ports_len -= len;
