@@ -806,6 +806,20 @@ int dns_upstream_del(struct dns *dns, uint32_t vni, const char *zone)
 	return 0;
 }
 
+int dns_reverse_put(struct dns *dns, const struct want_reverse *want)
+{
+	if (shadow_reverse_put(dns->shadow, want))
+		changed(dns);
+	return 0;
+}
+
+int dns_reverse_del(struct dns *dns, uint32_t vni)
+{
+	if (shadow_reverse_del(dns->shadow, vni))
+		changed(dns);
+	return 0;
+}
+
 int dns_audit_begin(struct dns *dns)
 {
 	shadow_audit_begin(dns->shadow);

@@ -7,7 +7,7 @@
 
 #include "netd/util.h"
 
-enum item_kind { ITEM_ZONE, ITEM_CLIENT, ITEM_NAME, ITEM_STUB, ITEM_MAX };
+enum item_kind { ITEM_ZONE, ITEM_PLAIN, ITEM_MAX };
 
 struct item {
 	enum item_kind kind;
@@ -27,34 +27,24 @@ struct zone_item {
 	UT_hash_handle hh;
 };
 
-struct client_item {
-	struct item item;
-	struct want_client want;
-	UT_hash_handle hh;
-};
-
-/* There may be many: only what is used is kept. */
-struct name_item {
+/*
+ * All that needs no descriptors: its message's type and body, which begins
+ * with the key. A DEL has the type behind its PUT, and the key as its body.
+ */
+struct plain_item {
 	struct item item;
 	UT_hash_handle hh;
+	enum proto_type put;
+	/* Of the body; key_len is the table's: with the type before it. */
 	uint32_t len;
-	/* Of the bytes, the key's; see packed.h. */
 	uint32_t key_len;
 	uint8_t bytes[];
 };
-
-struct stub_item {
-	struct item item;
-	struct proto_stub_key key;
-	struct want_upstream want;
-	UT_hash_handle hh;
-};
+#define PLAIN_HEAD 1
 
 struct shadow {
 	struct zone_item *zones;
-	struct client_item *clients;
-	struct name_item *names;
-	struct stub_item *stubs;
+	struct plain_item *plains;
 	struct item *queue;
 };
 
@@ -74,9 +64,7 @@ static bool enqueue(struct shadow *s, struct item *item)
 static void item_free(struct shadow *s, struct item *item)
 {
 	struct zone_item *zone;
-	struct client_item *client;
-	struct name_item *name;
-	struct stub_item *stub;
+	struct plain_item *plain;
 
 	if (item->queued)
 		DL_DELETE(s->queue, item);
@@ -87,20 +75,10 @@ static void item_free(struct shadow *s, struct item *item)
 		HASH_DEL(s->zones, zone);
 		free(zone);
 		return;
-	case ITEM_CLIENT:
-		client = container_of(item, struct client_item, item);
-		HASH_DEL(s->clients, client);
-		free(client);
-		return;
-	case ITEM_NAME:
-		name = container_of(item, struct name_item, item);
-		HASH_DEL(s->names, name);
-		free(name);
-		return;
-	case ITEM_STUB:
-		stub = container_of(item, struct stub_item, item);
-		HASH_DEL(s->stubs, stub);
-		free(stub);
+	case ITEM_PLAIN:
+		plain = container_of(item, struct plain_item, item);
+		HASH_DEL(s->plains, plain);
+		free(plain);
 		return;
 	case ITEM_MAX:
 		return;
@@ -113,18 +91,12 @@ typedef void item_fn(struct shadow *s, struct item *item, bool arg);
 static void each(struct shadow *s, item_fn *fn, bool arg)
 {
 	struct zone_item *zone, *zone_tmp;
-	struct client_item *client, *client_tmp;
-	struct name_item *name, *name_tmp;
-	struct stub_item *stub, *stub_tmp;
+	struct plain_item *plain, *plain_tmp;
 
 	HASH_ITER (hh, s->zones, zone, zone_tmp)
 		fn(s, &zone->item, arg);
-	HASH_ITER (hh, s->clients, client, client_tmp)
-		fn(s, &client->item, arg);
-	HASH_ITER (hh, s->names, name, name_tmp)
-		fn(s, &name->item, arg);
-	HASH_ITER (hh, s->stubs, stub, stub_tmp)
-		fn(s, &stub->item, arg);
+	HASH_ITER (hh, s->plains, plain, plain_tmp)
+		fn(s, &plain->item, arg);
 }
 
 static void drop_each(struct shadow *s, struct item *item, bool arg)
@@ -256,74 +228,82 @@ static int zone_tell(struct zone_item *zone, int fd)
 	return err;
 }
 
-/* Clients. */
+/* Plain ones. */
+
+static bool plain_put(struct shadow *s, enum proto_type put, const void *body,
+		      size_t len, size_t key_len)
+{
+	struct plain_item *old,
+		*plain = xzalloc(sizeof(*plain) + PLAIN_HEAD + len);
+
+	plain->item.kind = ITEM_PLAIN;
+	plain->item.seen = true;
+	plain->put = put;
+	plain->len = (uint32_t)len;
+	plain->key_len = (uint32_t)(PLAIN_HEAD + key_len);
+	plain->bytes[0] = (uint8_t)put;
+	memcpy(plain->bytes + PLAIN_HEAD, body, len);
+	HASH_FIND(hh, s->plains, plain->bytes, plain->key_len, old);
+	if (old && old->len == len && !old->item.dead &&
+	    memcmp(old->bytes, plain->bytes, PLAIN_HEAD + len) == 0) {
+		old->item.seen = true;
+		free(plain);
+		return false;
+	}
+	if (old)
+		item_free(s, &old->item);
+	HASH_ADD_KEYPTR(hh, s->plains, plain->bytes, plain->key_len, plain);
+	return enqueue(s, &plain->item);
+}
+
+static bool plain_del(struct shadow *s, enum proto_type put, const void *key,
+		      size_t key_len)
+{
+	uint8_t bytes[PLAIN_HEAD + PACKED_KEY_MAX];
+	struct plain_item *plain;
+
+	bytes[0] = (uint8_t)put;
+	memcpy(bytes + PLAIN_HEAD, key, key_len);
+	HASH_FIND(hh, s->plains, bytes, PLAIN_HEAD + key_len, plain);
+	return plain && kill_item(s, &plain->item);
+}
+
+static int plain_tell(const struct plain_item *plain, int fd)
+{
+	const uint8_t *body = plain->bytes + PLAIN_HEAD;
+
+	if (plain->item.dead)
+		return proto_send(fd, (enum proto_type)(plain->put + 1), body,
+				  plain->key_len - PLAIN_HEAD, NULL);
+	return proto_send(fd, plain->put, body, plain->len, NULL);
+}
+
+_Static_assert(PROTO_CLIENT_DEL == PROTO_CLIENT_PUT + 1 &&
+		       PROTO_NAME_DEL == PROTO_NAME_PUT + 1 &&
+		       PROTO_STUB_DEL == PROTO_STUB_PUT + 1 &&
+		       PROTO_REVERSE_DEL == PROTO_REVERSE_PUT + 1,
+	       "a DEL stands behind its PUT");
+_Static_assert(PACKED_KEY_MAX >= sizeof(struct proto_stub_key) &&
+		       offsetof(struct want_upstream, servers) ==
+			       sizeof(struct proto_stub_key),
+	       "a body begins with its key");
 
 bool shadow_client_put(struct shadow *s, const struct want_client *want)
 {
-	struct client_item *client;
 	struct want_client clean;
-	bool same;
 
 	memset(&clean, 0, sizeof(clean));
 	clean.addr = want->addr;
 	clean.vni_len = MIN(want->vni_len, CLIENT_NETS_MAX);
 	memcpy(clean.vni, want->vni, clean.vni_len * sizeof(want->vni[0]));
 	clean.host = want->host;
-	HASH_FIND(hh, s->clients, &want->addr, sizeof(want->addr), client);
-	if (!client) {
-		client = xzalloc(sizeof(*client));
-		client->item.kind = ITEM_CLIENT;
-		client->item.dead = true;
-		client->want.addr = want->addr;
-		HASH_ADD(hh, s->clients, want.addr, sizeof(want->addr), client);
-	}
-	same = !client->item.dead &&
-	       memcmp(&client->want, &clean, sizeof(clean)) == 0;
-	client->want = clean;
-	client->item.dead = false;
-	client->item.seen = true;
-	return !same && enqueue(s, &client->item);
+	return plain_put(s, PROTO_CLIENT_PUT, &clean, sizeof(clean),
+			 sizeof(clean.addr));
 }
 
 bool shadow_client_del(struct shadow *s, const struct ip_addr *addr)
 {
-	struct client_item *client;
-
-	HASH_FIND(hh, s->clients, addr, sizeof(*addr), client);
-	return client && kill_item(s, &client->item);
-}
-
-static int client_tell(const struct client_item *client, int fd)
-{
-	if (client->item.dead)
-		return proto_send(fd, PROTO_CLIENT_DEL, &client->want.addr,
-				  sizeof(client->want.addr), NULL);
-	return proto_send(fd, PROTO_CLIENT_PUT, &client->want,
-			  sizeof(client->want), NULL);
-}
-
-/* Names. */
-
-static bool name_take(struct shadow *s, const struct wbuf *w, size_t key_len)
-{
-	struct name_item *name;
-
-	HASH_FIND(hh, s->names, w->data, key_len, name);
-	if (name && name->len == w->len &&
-	    memcmp(name->bytes, w->data, w->len) == 0 && !name->item.dead) {
-		name->item.seen = true;
-		return false;
-	}
-	if (name)
-		item_free(s, &name->item);
-	name = xzalloc(sizeof(*name) + w->len);
-	name->item.kind = ITEM_NAME;
-	name->item.seen = true;
-	name->len = (uint32_t)w->len;
-	name->key_len = (uint32_t)key_len;
-	memcpy(name->bytes, w->data, w->len);
-	HASH_ADD_KEYPTR(hh, s->names, name->bytes, key_len, name);
-	return enqueue(s, &name->item);
+	return plain_del(s, PROTO_CLIENT_PUT, addr, sizeof(*addr));
 }
 
 int shadow_name_put(struct shadow *s, const struct want_name *want,
@@ -334,7 +314,7 @@ int shadow_name_put(struct shadow *s, const struct want_name *want,
 	size_t key_len;
 	int err = packed_name(&w, want, addrs, hosts, &key_len);
 
-	return err ? err : name_take(s, &w, key_len);
+	return err ? err : plain_put(s, PROTO_NAME_PUT, bytes, w.len, key_len);
 }
 
 int shadow_record_put(struct shadow *s, uint32_t vni, const char *name,
@@ -345,7 +325,7 @@ int shadow_record_put(struct shadow *s, uint32_t vni, const char *name,
 	size_t key_len;
 	int err = packed_values(&w, vni, name, values, len, &key_len);
 
-	return err ? err : name_take(s, &w, key_len);
+	return err ? err : plain_put(s, PROTO_NAME_PUT, bytes, w.len, key_len);
 }
 
 bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
@@ -354,21 +334,9 @@ bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
 	uint8_t bytes[PACKED_KEY_MAX];
 	struct wbuf w = wbuf_make(bytes, sizeof(bytes));
 	size_t len = packed_key(&w, vni, kind, name);
-	struct name_item *item;
 
-	HASH_FIND(hh, s->names, bytes, len, item);
-	return item && kill_item(s, &item->item);
+	return plain_del(s, PROTO_NAME_PUT, bytes, len);
 }
-
-static int name_tell(const struct name_item *name, int fd)
-{
-	bool dead = name->item.dead;
-
-	return proto_send(fd, dead ? PROTO_NAME_DEL : PROTO_NAME_PUT,
-			  name->bytes, dead ? name->key_len : name->len, NULL);
-}
-
-/* Stub zones. */
 
 static struct proto_stub_key stub_key(uint32_t vni, const char *zone)
 {
@@ -382,61 +350,46 @@ static struct proto_stub_key stub_key(uint32_t vni, const char *zone)
 	return key;
 }
 
-static struct want_upstream stub_clean(const struct want_upstream *want,
-				       const struct proto_stub_key *key)
+bool shadow_stub_put(struct shadow *s, const struct want_upstream *want)
 {
+	struct proto_stub_key key = stub_key(want->vni, want->zone);
 	struct want_upstream clean;
 
 	memset(&clean, 0, sizeof(clean));
-	clean.vni = key->vni;
-	memcpy(clean.zone, key->zone, sizeof(clean.zone));
+	memcpy(&clean, &key, sizeof(key));
 	clean.servers_len = MIN(want->servers_len, UPSTREAM_SERVERS_MAX);
 	for (uint32_t i = 0; i < clean.servers_len; i++) {
 		clean.servers[i].addr = want->servers[i].addr;
 		clean.servers[i].port = want->servers[i].port;
 	}
-	return clean;
-}
-
-bool shadow_stub_put(struct shadow *s, const struct want_upstream *want)
-{
-	struct proto_stub_key key = stub_key(want->vni, want->zone);
-	struct want_upstream clean = stub_clean(want, &key);
-	struct stub_item *stub;
-	bool same;
-
-	HASH_FIND(hh, s->stubs, &key, sizeof(key), stub);
-	if (!stub) {
-		stub = xzalloc(sizeof(*stub));
-		stub->item.kind = ITEM_STUB;
-		stub->item.dead = true;
-		stub->key = key;
-		HASH_ADD(hh, s->stubs, key, sizeof(key), stub);
-	}
-	same = !stub->item.dead &&
-	       memcmp(&stub->want, &clean, sizeof(clean)) == 0;
-	stub->want = clean;
-	stub->item.dead = false;
-	stub->item.seen = true;
-	return !same && enqueue(s, &stub->item);
+	return plain_put(s, PROTO_STUB_PUT, &clean, sizeof(clean), sizeof(key));
 }
 
 bool shadow_stub_del(struct shadow *s, uint32_t vni, const char *zone)
 {
 	struct proto_stub_key key = stub_key(vni, zone);
-	struct stub_item *stub;
 
-	HASH_FIND(hh, s->stubs, &key, sizeof(key), stub);
-	return stub && kill_item(s, &stub->item);
+	return plain_del(s, PROTO_STUB_PUT, &key, sizeof(key));
 }
 
-static int stub_tell(const struct stub_item *stub, int fd)
+bool shadow_reverse_put(struct shadow *s, const struct want_reverse *want)
 {
-	if (stub->item.dead)
-		return proto_send(fd, PROTO_STUB_DEL, &stub->key,
-				  sizeof(stub->key), NULL);
-	return proto_send(fd, PROTO_STUB_PUT, &stub->want, sizeof(stub->want),
-			  NULL);
+	struct want_reverse clean;
+
+	memset(&clean, 0, sizeof(clean));
+	clean.vni = want->vni;
+	clean.len = MIN(want->len, REVERSE_PREFIXES_MAX);
+	for (uint32_t i = 0; i < clean.len; i++) {
+		clean.prefixes[i].addr = want->prefixes[i].addr;
+		clean.prefixes[i].len = want->prefixes[i].len;
+	}
+	return plain_put(s, PROTO_REVERSE_PUT, &clean, sizeof(clean),
+			 sizeof(clean.vni));
+}
+
+bool shadow_reverse_del(struct shadow *s, uint32_t vni)
+{
+	return plain_del(s, PROTO_REVERSE_PUT, &vni, sizeof(vni));
 }
 
 /* All of them. */
@@ -502,15 +455,9 @@ int shadow_tell_one(struct shadow *s, int fd)
 	case ITEM_ZONE:
 		err = zone_tell(container_of(item, struct zone_item, item), fd);
 		break;
-	case ITEM_CLIENT:
-		err = client_tell(container_of(item, struct client_item, item),
-				  fd);
-		break;
-	case ITEM_NAME:
-		err = name_tell(container_of(item, struct name_item, item), fd);
-		break;
-	case ITEM_STUB:
-		err = stub_tell(container_of(item, struct stub_item, item), fd);
+	case ITEM_PLAIN:
+		err = plain_tell(container_of(item, struct plain_item, item),
+				 fd);
 		break;
 	case ITEM_MAX:
 		break;

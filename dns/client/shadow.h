@@ -2,7 +2,7 @@
 /*
  * shadow - what the server should know, and what it was not told yet.
  *
- * Every zone, client, name and stub zone is an item. One that changed stands in
+ * Every zone, client, name and so on is an item. One that changed stands in
  * the queue once, however often it changed; a deleted one stays until the
  * server heard of it. A new server is told all of it.
  */
@@ -37,6 +37,8 @@ bool shadow_name_del(struct shadow *s, uint32_t vni, enum name_kind kind,
 		     const char *name);
 bool shadow_stub_put(struct shadow *s, const struct want_upstream *want);
 bool shadow_stub_del(struct shadow *s, uint32_t vni, const char *zone);
+bool shadow_reverse_put(struct shadow *s, const struct want_reverse *want);
+bool shadow_reverse_del(struct shadow *s, uint32_t vni);
 
 /*
  * The sockets of a deleted zone of which the server still has them: while it

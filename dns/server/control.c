@@ -127,6 +127,7 @@ static int take_begin(struct server *s, struct proto_msg *m)
 	(void)m;
 	zones_sync_begin(s->zones);
 	stubs_sync_begin(s->stubs);
+	owned_sync_begin(s->owned);
 	return 0;
 }
 
@@ -224,6 +225,17 @@ static int take_ask(struct server *s, struct proto_msg *m)
 	return 0;
 }
 
+static int take_reverse_put(struct server *s, struct proto_msg *m)
+{
+	return owned_put(s->owned, &m->body.reverse);
+}
+
+static int take_reverse_del(struct server *s, struct proto_msg *m)
+{
+	owned_del(s->owned, m->body.vni.vni);
+	return 0;
+}
+
 static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_CONFIG] = take_config,
 	[PROTO_UPSTREAMS] = take_upstreams,
@@ -237,6 +249,8 @@ static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_NAME_DEL] = take_name_del,
 	[PROTO_STUB_PUT] = take_stub_put,
 	[PROTO_STUB_DEL] = take_stub_del,
+	[PROTO_REVERSE_PUT] = take_reverse_put,
+	[PROTO_REVERSE_DEL] = take_reverse_del,
 	[PROTO_LISTEN] = take_listen,
 	[PROTO_ASK] = take_ask,
 	[PROTO_MAX] = NULL,

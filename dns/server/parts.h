@@ -35,6 +35,7 @@ struct server {
 	uid_t owner;
 	struct zones *zones;
 	struct stubs *stubs;
+	struct owned *owned;
 	struct query_env env;
 	struct cache *cache;
 	struct forward *forward;

@@ -210,6 +210,7 @@ static enum step_verdict step_reverse(struct job *job)
 	const struct dns_name *name = job->name;
 	const struct zone *zone;
 	const struct record *rec;
+	const struct ip_prefix *outer;
 	struct found written = { 0 };
 	struct ip_prefix asked;
 	unsigned first, cut;
@@ -218,11 +219,13 @@ static enum step_verdict step_reverse(struct job *job)
 		return STEP_NEXT;
 	if (!reverse_read(name, &asked, &first))
 		return STEP_NEXT;
-	zone = zones_reverse(job->env->zones, &asked);
+	zone = zones_reverse(job->env->zones, &asked, &outer);
 	if (!zone)
+		outer = owned_find(job->env->owned, &asked);
+	if (!outer)
 		return STEP_NEXT;
-	cut = reverse_cut(name, &asked, zone);
-	if (first > 0 || !view_sees(&job->view, zone))
+	cut = reverse_cut(name, &asked, outer);
+	if (first > 0 || !zone || !view_sees(&job->view, zone))
 		return respond_negative(job, ns_r_nxdomain, cut);
 	if (cut == 0)
 		return respond_apex(job, cut);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "msg.h"
+#include "owned.h"
 #include "stub.h"
 #include "zone.h"
 #include "netd/dns.h"
@@ -34,6 +35,7 @@ struct query_env {
 	const struct zones *zones;
 	/* NULL: none, as in tests. */
 	const struct stubs *stubs;
+	const struct owned *owned;
 	/* State of a small generator: order of addresses, nothing secret. */
 	uint64_t random;
 	struct query_probes probes;

@@ -58,15 +58,11 @@ bool reverse_read(const struct dns_name *name, struct ip_prefix *ret,
 }
 
 unsigned reverse_cut(const struct dns_name *name, const struct ip_prefix *asked,
-		     const struct zone *zone)
+		     const struct ip_prefix *outer)
 {
-	const struct ip_prefix *outer = &zone->want.subnet;
 	bool v4 = ip_is_v4(&asked->addr);
 	unsigned step = v4 ? 8 : 4, from = v4 ? 96 : 0, labels;
 
-	for (uint32_t i = 0; i < zone->want.vips_len; i++)
-		if (prefix_contains(&zone->want.vips[i], &asked->addr))
-			outer = &zone->want.vips[i];
 	/* No finer than a host's parent: a /26 is cut at its /24. */
 	labels = MIN((outer->len - from + step - 1) / step,
 		     (128 - from) / step - 1);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "name.h"
-#include "zone.h"
+#include "netd/addr.h"
 
 /*
  * 1.0.64.10.in-addr.arpa: the labels before the suffix, read backwards as far
@@ -17,6 +17,6 @@
 bool reverse_read(const struct dns_name *name, struct ip_prefix *ret,
 		  unsigned *first);
 
-/* The label at which the zone that holds this prefix is cut. */
+/* The label at which the zone of these addresses is cut. */
 unsigned reverse_cut(const struct dns_name *name, const struct ip_prefix *asked,
-		     const struct zone *zone);
+		     const struct ip_prefix *outer);

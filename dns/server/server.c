@@ -340,6 +340,7 @@ void server_sync_end(struct server *s)
 
 	zones_sync_end(s->zones);
 	stubs_sync_end(s->stubs);
+	owned_sync_end(s->owned);
 	DL_FOREACH_SAFE (s->listeners, l, tmp)
 		if (l->vni && !zones_find(s->zones, l->vni))
 			listener_free(l);
@@ -365,6 +366,8 @@ int server_new(struct ev_loop *loop, uid_t owner, struct server **ret)
 	s->stubs = stubs_new();
 	s->env.zones = s->zones;
 	s->env.stubs = s->stubs;
+	s->owned = owned_new();
+	s->env.owned = s->owned;
 	if (getrandom(&s->env.random, sizeof(s->env.random), 0) < 0)
 		abort();
 	/* The one state this generator never leaves. */
@@ -399,6 +402,7 @@ void server_free(struct server *s)
 	explain_free(s->explain);
 	cache_free(s->cache);
 	stubs_free(s->stubs);
+	owned_free(s->owned);
 	zones_free(s->zones);
 	ev_timer_stop(s->loop, &s->expire);
 	free(s);

@@ -128,15 +128,20 @@ static bool holds(const struct ip_prefix *outer, const struct ip_prefix *inner)
 }
 
 const struct zone *zones_reverse(const struct zones *z,
-				 const struct ip_prefix *prefix)
+				 const struct ip_prefix *prefix,
+				 const struct ip_prefix **outer)
 {
 	for (const struct zone *zone = z->zones; zone; zone = zone->hh.next) {
-		if (holds(&zone->want.subnet, prefix))
+		*outer = &zone->want.subnet;
+		if (holds(*outer, prefix))
 			return zone;
-		for (uint32_t i = 0; i < zone->want.vips_len; i++)
-			if (holds(&zone->want.vips[i], prefix))
+		for (uint32_t i = 0; i < zone->want.vips_len; i++) {
+			*outer = &zone->want.vips[i];
+			if (holds(*outer, prefix))
 				return zone;
+		}
 	}
+	*outer = NULL;
 	return NULL;
 }
 

@@ -69,9 +69,10 @@ const struct zone *zones_find(const struct zones *z, uint32_t vni);
 /* All zones: NULL starts and ends. */
 const struct zone *zones_next(const struct zones *z, const struct zone *zone);
 bool zones_has_gateway(const struct zones *z, const struct ip_addr *addr);
-/* The zone that holds this whole prefix, if one does. */
+/* The zone that holds this whole prefix, if one does, and its own prefix. */
 const struct zone *zones_reverse(const struct zones *z,
-				 const struct ip_prefix *prefix);
+				 const struct ip_prefix *prefix,
+				 const struct ip_prefix **outer);
 
 /* False: nobody we know. */
 bool zones_view(const struct zones *z, const struct ip_addr *src,

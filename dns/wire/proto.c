@@ -25,6 +25,8 @@ static const struct {
 	[PROTO_NAME_DEL] = { NAMED, false },
 	[PROTO_STUB_PUT] = { sizeof(struct want_upstream), false },
 	[PROTO_STUB_DEL] = { sizeof(struct proto_stub_key), false },
+	[PROTO_REVERSE_PUT] = { sizeof(struct want_reverse), false },
+	[PROTO_REVERSE_DEL] = { sizeof(struct proto_vni), false },
 	[PROTO_LISTEN] = { sizeof(struct ip_addr), true },
 	[PROTO_ASK] = { sizeof(struct proto_ask), false },
 	[PROTO_SYNCED] = { 0, false },

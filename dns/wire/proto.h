@@ -27,7 +27,7 @@
 #include "packed.h"
 
 #define PROTO_MAGIC 0x6e646e73
-#define PROTO_VERSION 3
+#define PROTO_VERSION 4
 #define PROTO_BUILD_LEN 32
 #define PROTO_UPSTREAMS_MAX 8
 /* UDP, then TCP. */
@@ -54,6 +54,8 @@ enum proto_type {
 	PROTO_NAME_DEL,
 	PROTO_STUB_PUT,
 	PROTO_STUB_DEL,
+	PROTO_REVERSE_PUT,
+	PROTO_REVERSE_DEL,
 	/* For the host's own programs; an address none ends it. */
 	PROTO_LISTEN,
 	PROTO_ASK,
@@ -104,7 +106,7 @@ struct proto_vni {
 
 struct proto_stub_key {
 	uint32_t vni;
-	char zone[POD_NAME_LEN];
+	char zone[ZONE_NAME_LEN];
 };
 
 /* The serial is the asker's. */
@@ -131,6 +133,7 @@ union proto_body {
 	uint8_t name[PACKED_MAX];
 	struct want_upstream stub;
 	struct proto_stub_key stub_key;
+	struct want_reverse reverse;
 	struct dns_stats stats;
 	struct proto_ask ask;
 	struct proto_told told;

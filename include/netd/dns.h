@@ -257,6 +257,9 @@ int dns_name_del(struct dns *dns, uint32_t vni, enum name_kind kind,
 int dns_upstream_put(struct dns *dns, const struct want_upstream *want);
 int dns_upstream_del(struct dns *dns, uint32_t vni, const char *zone);
 
+int dns_reverse_put(struct dns *dns, const struct want_reverse *want);
+int dns_reverse_del(struct dns *dns, uint32_t vni);
+
 /* Answers SERVFAIL for unknown names of ours until the first audit ended. */
 int dns_audit_begin(struct dns *dns);
 int dns_audit_end(struct dns *dns);

@@ -230,9 +230,24 @@ struct want_server {
 	uint16_t port;
 };
 
+/* A zone's name; even with the network's number before it. */
+#define ZONE_NAME_LEN 256
+
 struct want_upstream {
 	uint32_t vni;
-	char zone[POD_NAME_LEN];
+	char zone[ZONE_NAME_LEN];
 	struct want_server servers[UPSTREAM_SERVERS_MAX];
 	uint32_t servers_len;
+};
+
+/*
+ * DNS: addresses of a network, of every one in the cluster. The names that
+ * lead back from them are ours, and never asked of others.
+ */
+#define REVERSE_PREFIXES_MAX (1 + NET_VIPS_MAX)
+
+struct want_reverse {
+	uint32_t vni;
+	struct ip_prefix prefixes[REVERSE_PREFIXES_MAX];
+	uint32_t len;
 };

@@ -182,6 +182,7 @@ static void forget_net(struct reconcile *rc, struct told_net *told)
 {
 	if (told->joined)
 		dns_zone_del(rc->cfg.dns, told->vni);
+	dns_reverse_del(rc->cfg.dns, told->vni);
 	untell_routes(rc, told, NULL, 0);
 	probe_begin(rc->cfg.probe, told->vni);
 	probe_end(rc->cfg.probe, told->vni);
@@ -205,6 +206,16 @@ static struct want_zone zone_want(const struct want_net *net)
 	memcpy(zone.name, net->name, sizeof(zone.name));
 	memcpy(zone.vips, net->vips, sizeof(zone.vips));
 	return zone;
+}
+
+static int tell_reverse(struct reconcile *rc, const struct want_net *net)
+{
+	struct want_reverse want = { .vni = net->vni,
+				     .prefixes = { net->subnet },
+				     .len = 1 + net->vips_len };
+
+	memcpy(want.prefixes + 1, net->vips, sizeof(net->vips));
+	return dns_reverse_put(rc->cfg.dns, &want);
 }
 
 /* Names are kept only where somebody can ask for them. */
@@ -259,6 +270,8 @@ void rc_net(struct reconcile *rc, const char *name)
 		if (err)
 			detail = overlay_error(rc->cfg.overlay);
 	}
+	if (!err)
+		err = tell_reverse(rc, &want);
 	if (!err)
 		err = tell_zone(rc, told, &want, net);
 	if (err) {

@@ -421,8 +421,22 @@ static int do_stub(struct world *w, char **words, size_t n)
 	return dns_upstream_put(w->dns, &want);
 }
 
+/* reverse VNI PREFIX..: addresses of a network that nobody here is on */
+static int do_reverse(struct world *w, char **words, size_t n)
+{
+	struct want_reverse want = { .vni = 0 };
+
+	if (str_to_u32(words[1], 1, 1 << 24, &want.vni) ||
+	    n - 2 > REVERSE_PREFIXES_MAX)
+		return -EINVAL;
+	for (size_t i = 2; i < n; i++)
+		if (prefix_parse(words[i], &want.prefixes[want.len++]))
+			return -EINVAL;
+	return dns_reverse_put(w->dns, &want);
+}
+
 /* drop service|tasks|record|name NAME NET, drop pod ADDR, drop zone NET,
- * drop stub ZONE NET|all */
+ * drop stub ZONE NET|all, drop reverse VNI */
 static int do_drop(struct world *w, char **words, size_t n)
 {
 	const struct net *net = net_find(w, words[n - 1]);
@@ -431,6 +445,10 @@ static int do_drop(struct world *w, char **words, size_t n)
 
 	if (kind != NAME_KIND_MAX && n == 4 && net)
 		return dns_name_del(w->dns, net->vni, kind, words[2]);
+	uint32_t vni;
+
+	if (str_eq(words[1], "reverse") && !str_to_u32(words[2], 1, 99, &vni))
+		return dns_reverse_del(w->dns, vni);
 	if (str_eq(words[1], "stub") && n == 4)
 		return dns_upstream_del(w->dns, net ? net->vni : 0, words[2]);
 	if (str_eq(words[1], "zone") && net)
@@ -464,6 +482,7 @@ static const struct {
 	{ "name", 3, true, do_name },
 	{ "record", 6, true, do_record },
 	{ "stub", 4, true, do_stub },
+	{ "reverse", 3, true, do_reverse },
 	{ "drop", 3, true, do_drop },
 	{ "synced", 1, true, do_synced },
 };

@@ -178,9 +178,42 @@ static void test_shadow_audit(void **state)
 	shadow_audit_begin(f->shadow);
 	assert_int_equal(name_put(f, "b", "10.0.0.1"), 0);
 	shadow_audit_end(f->shadow);
-	assert_int_equal(told(f), PROTO_CLIENT_DEL);
 	assert_int_equal(told(f), PROTO_NAME_DEL);
 	assert_string_equal(f->packed.want.name, "a");
+	assert_int_equal(told(f), PROTO_CLIENT_DEL);
+	assert_true(shadow_is_told(f->shadow));
+}
+
+/* Zones with servers, addresses of networks: told once, by key forgotten. */
+static void test_shadow_plain(void **state)
+{
+	struct fixture *f = *state;
+	struct want_upstream up = { .zone = "Corp.example",
+				    .servers_len = 1,
+				    .servers = { { .port = 53 } } };
+	struct want_reverse reverse = { .vni = 9, .len = 1 };
+
+	up.servers[0].addr = ip_from_v4(1);
+	assert_int_equal(prefix_parse("10.9.0.0/16", &reverse.prefixes[0]), 0);
+	assert_true(shadow_stub_put(f->shadow, &up));
+	assert_int_equal(told(f), PROTO_STUB_PUT);
+	assert_string_equal(f->msg.body.stub.zone, "corp.example");
+	assert_int_equal(f->msg.body.stub.servers[0].port, 53);
+	assert_false(shadow_stub_put(f->shadow, &up));
+	up.servers[0].port = 54;
+	assert_true(shadow_stub_put(f->shadow, &up));
+	assert_int_equal(told(f), PROTO_STUB_PUT);
+	assert_true(shadow_reverse_put(f->shadow, &reverse));
+	assert_false(shadow_reverse_put(f->shadow, &reverse));
+	assert_int_equal(told(f), PROTO_REVERSE_PUT);
+	assert_int_equal(f->msg.body.reverse.vni, 9);
+	assert_false(shadow_stub_del(f->shadow, 1, "corp.example"));
+	assert_true(shadow_stub_del(f->shadow, 0, "CORP.example"));
+	assert_int_equal(told(f), PROTO_STUB_DEL);
+	assert_string_equal(f->msg.body.stub_key.zone, "corp.example");
+	assert_true(shadow_reverse_del(f->shadow, 9));
+	assert_int_equal(told(f), PROTO_REVERSE_DEL);
+	assert_int_equal(f->msg.body.vni.vni, 9);
 	assert_true(shadow_is_told(f->shadow));
 }
 
@@ -269,8 +302,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_shadow_name),		TEST(test_shadow_name_limits),
 		TEST(test_shadow_zone_sockets), TEST(test_shadow_audit),
-		TEST(test_shadow_full_socket),	TEST(test_proto_recv_bad),
-		TEST(test_resolv_parse),
+		TEST(test_shadow_plain),	TEST(test_shadow_full_socket),
+		TEST(test_proto_recv_bad),	TEST(test_resolv_parse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
