@@ -566,6 +566,8 @@ static void open_discover(struct netd *d)
 
 	if (d->cfg.docker_labels)
 		err = discover_open(&discover, &d->discover);
+	else
+		discover_forget(d->model, d->reconcile);
 	if (err)
 		fail(err, "the Docker engine", d->cfg.docker_host);
 }

@@ -16,6 +16,7 @@
 
 /* From a change to the look at it: bursts are one look. */
 #define LOOK_S 0.05
+/* What waits for its time is looked at this often. */
 #define TICK_S 1.
 
 struct discover {
@@ -250,6 +251,15 @@ void discover_close(struct discover *d)
 	cares_free(d->cares);
 	json_decref(d->nets);
 	free(d);
+}
+
+void discover_forget(struct model *m, struct reconcile *rc)
+{
+	struct pod *pod, *tmp;
+
+	HASH_ITER (hh, m->pods, pod, tmp)
+		if (pod->found)
+			reconcile_pod_found(rc, pod, NULL);
 }
 
 /* ---- for people ---- */

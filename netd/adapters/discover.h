@@ -32,6 +32,9 @@ int discover_open(const struct discover_config *config, struct discover **ret);
 /* NULL is fine. */
 void discover_close(struct discover *d);
 
+/* Not asked for any more: what an earlier run was told is forgotten. */
+void discover_forget(struct model *m, struct reconcile *rc);
+
 /* {"host","state","error","version","containers":[],"services":[]}; d NULL:
  * not asked for. */
 json_t *discover_json(const struct discover *d);

@@ -85,6 +85,7 @@ answers() { [ "$(addrs "$1" "$2" "$3" | wc -w)" -eq "$4" ]; }
 backends() { n "$1" service ps "$2" --network shop -o json | jq '[.[] | select(.state == "up")] | length'; }
 has_backends() { [ "$(backends "$1" "$2")" -eq "$3" ]; }
 is_sick() { [ "$(dkn "$1" inspect -f '{{.State.Health.Status}}' "$2")" = unhealthy ]; }
+has_unready() { n "$1" pod ls -o json | jq -e --arg n "node$1" 'any(.[]; .node == $n and .state == "unready")'; }
 has_no_service() { ! n "$1" service inspect "$2" --network shop; }
 who_answers()
 {
@@ -287,6 +288,17 @@ event_ms()
 	until_true 5 has_no_service 2 churn
 	n 1 service inspect front --network shop
 	n 1 service inspect taken --network shop
+}
+
+@test "labels that are not read any more are forgotten" {
+	dkn 1 exec front-1 touch /tmp/sick
+	until_true 5 has_unready 1
+	: >"$RUN/node1/netd.yaml"
+	lab stop 1
+	lab start 1
+	until_true 5 has_backends 2 front 1
+	run ! has_unready 1
+	until_true 5 answers 2 far front-1 0
 }
 
 @test "compose takes its own away" {
