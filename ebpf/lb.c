@@ -263,11 +263,16 @@ static int assign_ids(struct lb *lb, struct frontend *fe,
 
 /* ---- slots ---- */
 
+static bool is_tight(const struct lb *lb)
+{
+	return places_used(lb->runs) > ABI_ARENA_MAX / 2;
+}
+
 static uint32_t slots_most(const struct lb *lb, size_t n)
 {
-	bool tight = places_used(lb->runs) > ABI_ARENA_MAX / 2;
-	size_t most = tight ? MAX(SLOTS_LEAST_TIGHT, n * SLOTS_EACH_TIGHT)
-			    : MAX(SLOTS_LEAST, n * SLOTS_EACH);
+	size_t most = is_tight(lb)
+			      ? MAX(SLOTS_LEAST_TIGHT, n * SLOTS_EACH_TIGHT)
+			      : MAX(SLOTS_LEAST, n * SLOTS_EACH);
 
 	return (uint32_t)MIN(most, SLOTS_MAX);
 }
@@ -292,8 +297,15 @@ static uint32_t fill_uniform(const struct lb *lb, const struct frontend *fe,
 	return n;
 }
 
-static uint32_t fill_maglev(const struct frontend *fe, uint32_t *slots)
+/*
+ * Nodes have to agree on the table of a published port alone; a VIP's may be
+ * a tenth of that where room is scarce.
+ */
+static uint32_t fill_maglev(const struct lb *lb, const struct frontend *fe,
+			    uint32_t *slots)
 {
+	bool small = !is_published(&fe->key) && is_tight(lb);
+	uint32_t size = maglev_size(small ? fe->len / 10 : fe->len);
 	struct maglev_backend *backends =
 		xzalloc((fe->len + 1) * sizeof(*backends));
 	uint32_t n;
@@ -305,7 +317,7 @@ static uint32_t fill_maglev(const struct frontend *fe, uint32_t *slots)
 			(struct maglev_backend){ b->addr, b->port, b->weight,
 						 fe->members[i].id };
 	}
-	n = maglev_fill(backends, fe->len, slots, maglev_size(fe->len));
+	n = maglev_fill(backends, fe->len, slots, size);
 	free(backends);
 	return n;
 }
@@ -367,7 +379,7 @@ static int runs_write(struct lb *lb, struct frontend *fe)
 	int err;
 
 	_Static_assert(MAGLEV_SIZE_MAX <= SLOTS_MAX, "room for both");
-	n = maglev ? fill_maglev(fe, slots)
+	n = maglev ? fill_maglev(lb, fe, slots)
 		   : fill_uniform(lb, fe, false, slots);
 	err = run_write(lb, slots, fill_parked(fe, slots, n), &v->offset);
 	if (err) {
@@ -568,7 +580,8 @@ static bool members_read(struct lb *lb, struct frontend *fe)
 
 static bool run_take(struct lb *lb, uint32_t offset, uint32_t count)
 {
-	return offset % ABI_RUN_SLOTS == 0 && count <= SLOTS_MAX + 1 + MAGLEV_BACKENDS_MAX &&
+	return offset % ABI_RUN_SLOTS == 0 &&
+	       count <= SLOTS_MAX + 1 + MAGLEV_BACKENDS_MAX &&
 	       places_take(lb->runs, offset / ABI_RUN_SLOTS, elements(count)) &&
 	       !reach_run(lb, offset / ABI_RUN_SLOTS, elements(count));
 }
