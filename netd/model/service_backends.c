@@ -59,8 +59,7 @@ static void apply_drain(const struct walk *w, struct backend *b)
 	b->weight = 0;
 	if (b->state == BACKEND_UP)
 		b->state = BACKEND_DRAINING;
-	if (json_integer_value(until) &&
-	    json_integer_value(until) <= w->m->now)
+	if (json_integer_value(until) && json_integer_value(until) <= w->m->now)
 		b->state = BACKEND_DOWN;
 }
 

@@ -50,6 +50,7 @@ echoed()
 {
 	local addr=$1 port=$2
 	shift 2
+	# shellcheck disable=SC2094 # both only read it
 	"$@" timeout 10 socat -t 5 - "TCP:$addr:$port" <"$RUN/out/sent" |
 		cmp - "$RUN/out/sent"
 }
