@@ -170,12 +170,42 @@ static struct docker_net *find_net(struct docker *d, struct http_request *req,
 	return net;
 }
 
-void docker_create_endpoint(struct docker *d, struct http_request *req)
+static void ep_freep(struct docker_ep **ep)
+{
+	if (*ep)
+		json_decref((*ep)->aliases);
+	free(*ep);
+}
+
+/* A new endpoint as it was asked for, or NULL and refused. */
+static struct docker_ep *read_endpoint(const struct docker *d,
+				       const struct http_request *req,
+				       const struct docker_net *net,
+				       struct refusal *r)
 {
 	json_t *options = json_object_get(req->args, "Options");
 	json_t *interface = json_object_get(req->args, "Interface");
+	const char *mac =
+		json_string_value(json_object_get(interface, "MacAddress"));
 	const char *id = docker_str(req, "EndpointID");
-	struct docker_ep *ep = docker_ep(d, id);
+	AUTO(ep_freep) struct docker_ep *ep = xzalloc(sizeof(*ep));
+
+	str_copy(ep->id, sizeof(ep->id), id);
+	memcpy(ep->net, net->id, sizeof(ep->net));
+	memcpy(ep->network, net->network, sizeof(ep->network));
+	ep->asks_host = !json_array_size(json_object_get(options, DNS_SERVERS));
+	ep->since = mono_ms();
+	if (docker_ep(d, id))
+		refuse(r, API_CONFLICT, "EndpointID", NULL,
+		       "endpoint %.12s is on another network", id);
+	else if (!read_address(d, interface, ep, r) && !read_mac(d, mac, ep, r))
+		read_aliases(options, ep, r);
+	return r->code == API_OK ? take_ptr(ep) : NULL;
+}
+
+void docker_create_endpoint(struct docker *d, struct http_request *req)
+{
+	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
 	struct docker_addr *a;
 	struct refusal r = { 0 };
 	struct docker_net *net = find_net(d, req, &r);
@@ -184,28 +214,8 @@ void docker_create_endpoint(struct docker *d, struct http_request *req)
 		reply_endpoint(req, ep);
 		return;
 	}
-	if (!net) {
-		docker_refuse(req, &r);
-		return;
-	}
-	ep = xzalloc(sizeof(*ep));
-	str_copy(ep->id, sizeof(ep->id), id);
-	memcpy(ep->net, net->id, sizeof(ep->net));
-	memcpy(ep->network, net->network, sizeof(ep->network));
-	ep->asks_host = !json_array_size(json_object_get(options, DNS_SERVERS));
-	ep->since = mono_ms();
-	if (docker_ep(d, id))
-		refuse(&r, API_CONFLICT, "EndpointID", NULL,
-		       "endpoint %.12s is on another network", id);
-	else if (!read_address(d, interface, ep, &r) &&
-		 !read_mac(d,
-			   json_string_value(
-				   json_object_get(interface, "MacAddress")),
-			   ep, &r))
-		read_aliases(options, ep, &r);
-	if (r.code != API_OK) {
-		json_decref(ep->aliases);
-		free(ep);
+	ep = net ? read_endpoint(d, req, net, &r) : NULL;
+	if (!ep) {
 		docker_refuse(req, &r);
 		return;
 	}
@@ -266,18 +276,19 @@ static int offer(struct docker *d, struct http_request *req,
 	const char *sandbox = docker_str(req, "SandboxKey");
 	struct pod *pod;
 	struct attachment at = {
+		.vni = net->vni,
 		.addr = ep->addr,
 		.mac = ep->mac,
 		.asks_host = ep->asks_host,
 	};
 
-	if (!net)
-		return refuse(r, API_NOT_FOUND, "NetworkID",
-			      "see: netctl network ls",
-			      "network \"%s\" is not there any more",
-			      ep->network);
 	pod_name(ep, sandbox, ep->pod, sizeof(ep->pod));
 	pod = model_pod(d->cfg.model, ep->pod);
+	if (pod && !str_eq(pod->owner, "docker"))
+		return refuse(r, API_CONFLICT, "SandboxKey",
+			      "remove the pod, or start the container again",
+			      "there is a pod \"%s\" that is not Docker's",
+			      pod->name);
 	if (pod && pod_attachment(pod, ep->network))
 		return refuse(r, API_CONFLICT, "NetworkID",
 			      "connect it to one of them",
@@ -298,7 +309,6 @@ static int offer(struct docker *d, struct http_request *req,
 	reconcile_new_id(at.id);
 	memcpy(at.network, ep->network, sizeof(at.network));
 	str_copy(at.config, sizeof(at.config), ep->net);
-	at.vni = net->vni;
 	at.aliases = json_incref(ep->aliases);
 	/* First in the journal: a crash must find it by its endpoint. */
 	set_state(d, ep, DOCKER_JOINED);
@@ -351,6 +361,9 @@ void docker_join(struct docker *d, struct http_request *req)
 		       "start the container again",
 		       "endpoint %.12s is not known here",
 		       docker_str(req, "EndpointID"));
+	else if (net && !model_net(d->cfg.model, net->network))
+		refuse(&r, API_NOT_FOUND, "NetworkID", "see: netctl network ls",
+		       "network \"%s\" is not there any more", net->network);
 	if (r.code != API_OK) {
 		docker_refuse(req, &r);
 		return;

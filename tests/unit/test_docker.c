@@ -621,6 +621,16 @@ static void test_two_networks(void **state)
 	assert_string_equal(error_of(t.reply), "");
 	assert_int_equal(HASH_COUNT(t.m->pods), 2);
 	assert_non_null(model_pod(t.m, "docker-two"));
+	/* A pod of that name which is somebody else's stays so. */
+	model_pod_add(t.m, pod_new("docker-three"));
+	ask("NetworkDriver.Join", "{s:s, s:s, s:s}", "NetworkID", NET2,
+	    "EndpointID", EP2, "SandboxKey", "/run/netns/two");
+	assert_string_equal(error_of(t.reply), "");
+	about("NetworkDriver.Leave", EP2);
+	ask("NetworkDriver.Join", "{s:s, s:s, s:s}", "NetworkID", NET2,
+	    "EndpointID", EP2, "SandboxKey", "/run/netns/three");
+	assert_non_null(strstr(error_of(t.reply), "not Docker's"));
+	reconcile_pod_remove(NULL, model_pod(t.m, "docker-three"));
 	/* The cluster's network outlives the first of them. */
 	ask("NetworkDriver.DeleteNetwork", "{s:s}", "NetworkID", NET2);
 	assert_non_null(model_net(t.m, "blue"));
