@@ -68,6 +68,7 @@ static void expire_made(struct docker *d, int64_t now)
 			continue;
 		memcpy(network, m->network, sizeof(network));
 		docker_made_del(d, network);
+		docker_pool_count(d, network, -1);
 		docker_unmake(d, network);
 	}
 }
@@ -77,14 +78,18 @@ static void expire_pools(struct docker *d, int64_t now)
 	struct docker_pool *pool, *next;
 
 	HASH_ITER (hh, d->pools, pool, next) {
-		size_t nets = docker_nets_of(d, pool->network);
+		unsigned int nets = docker_nets_of(d, pool->network);
 
-		if (nets <= pool->open)
-			pool->short_since = 0;
-		else if (!pool->short_since)
-			pool->short_since = now;
-		else if (now - pool->short_since >= d->cfg.grace_ms)
+		if (nets == pool->open)
+			pool->off_since = 0;
+		else if (!pool->off_since)
+			pool->off_since = now;
+		else if (now - pool->off_since < d->cfg.grace_ms)
+			continue;
+		else if (nets > pool->open)
 			docker_net_give_up(d, pool->network);
+		else
+			pool->open = nets;
 		if (nets || pool->open)
 			continue;
 		HASH_DEL(d->pools, pool);

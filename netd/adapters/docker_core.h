@@ -49,12 +49,12 @@ struct docker_net {
 
 /*
  * Pools of one of the cluster's networks that the engine holds: as many as it
- * has networks there, but for moments. `short_since`: fewer since then.
+ * has networks there, but for moments. `off_since`: not so since then.
  */
 struct docker_pool {
 	char network[NAME_LEN];
 	unsigned int open;
-	int64_t short_since;
+	int64_t off_since;
 	UT_hash_handle hh;
 };
 
@@ -163,7 +163,7 @@ void docker_addr_drop(struct docker *d, struct docker_addr *addr);
 
 /* One pool of the network more (1) or less (-1). */
 void docker_pool_count(struct docker *d, const char *network, int change);
-size_t docker_nets_of(const struct docker *d, const char *network);
+unsigned int docker_nets_of(const struct docker *d, const char *network);
 
 /* A network made for a pool: taken by a network of Docker's or removed. */
 void docker_made_put(struct docker *d, const char *network);

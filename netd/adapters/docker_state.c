@@ -62,9 +62,9 @@ void docker_net_drop(struct docker *d, struct docker_net *net)
 	free(net);
 }
 
-size_t docker_nets_of(const struct docker *d, const char *network)
+unsigned int docker_nets_of(const struct docker *d, const char *network)
 {
-	size_t n = 0;
+	unsigned int n = 0;
 
 	for (const struct docker_net *net = d->nets; net; net = net->hh.next)
 		n += str_eq(net->network, network);
