@@ -109,6 +109,19 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
 #define TUNNEL_BY_DEVICE (-1000)
 
 /*
+ * Of a datagram in fragments the first may be too large for the way past
+ * netd0 and the last not: it would be there before the first. So all of them
+ * take the same way. `at`: where the inner IP header is.
+ */
+static __always_inline int tunnel_is_fragment(struct __sk_buff *skb, __u32 at)
+{
+	__be16 bits = 0;
+
+	bpf_skb_load_bytes(skb, at + 6, &bits, sizeof(bits));
+	return (bits & bpf_htons(IP_FRAGMENT_BITS)) != 0;
+}
+
+/*
  * The whole packet in VXLAN, to the underlay by its routes. The lookup needs
  * forwarding=1 on netd0.
  */
@@ -127,7 +140,9 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 			.ipv4_src = config.vtep.w[3],
 			.ipv4_dst = vtep,
 		} };
-	int rc = bpf_fib_lookup(skb, &u.fib, sizeof(u.fib), 0);
+	int rc = tunnel_is_fragment(skb, L3_OFF)
+			 ? BPF_FIB_LKUP_RET_FRAG_NEEDED
+			 : bpf_fib_lookup(skb, &u.fib, sizeof(u.fib), 0);
 	__u32 ifindex = u.fib.ifindex;
 	/* The route's gateway, or the node itself. */
 	__be32 hop = u.fib.ipv4_dst;
@@ -173,6 +188,8 @@ static __always_inline int tunnel_open(struct __sk_buff *skb,
 		return TUNNEL_BY_DEVICE;
 	if (h.udp.check || h.flags != VXLAN_HAS_VNI ||
 	    (h.vni & bpf_htonl(0xff)) || h.inner.h_proto != bpf_htons(ETH_P_IP))
+		return TUNNEL_BY_DEVICE;
+	if (tunnel_is_fragment(skb, L3_OFF + TUNNEL_LEN))
 		return TUNNEL_BY_DEVICE;
 	/*
 	 * A GSO packet keeps the mark of a tunnel's (no helper takes it off).
