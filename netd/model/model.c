@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 
+#include "change.h"
 #include "ipam.h"
 #include "json.h"
 #include "netd/log.h"
@@ -17,22 +18,6 @@
 #include "pod.h"
 #include "service.h"
 #include "static_record.h"
-
-#define KEY_WORDS_MAX 3
-
-/* The words of a key that its pattern left open. */
-struct key {
-	char word[KEY_WORDS_MAX][POD_NAME_LEN];
-};
-
-struct change {
-	struct model *m;
-	const struct model_marks *marks;
-	struct key key;
-	/* NULL: the key is gone. */
-	json_t *doc;
-	int64_t rev;
-};
 
 struct model *model_new(const char *self)
 {
@@ -49,34 +34,18 @@ static void mark(const struct change *c, enum mark_kind kind, const char *net,
 		c->marks->mark(c->marks->arg, kind, net, name);
 }
 
-static void tell(const struct model_marks *marks, enum event_id id,
-		 const char *name, const char *net, const char *node,
-		 const char *message)
-{
-	if (marks && marks->told)
-		marks->told(marks->arg, id, name, net, node, message);
-}
-
 /* What became of an object: `first` of created, updated, removed. */
 static void tell_change(const struct change *c, enum event_id first,
 			const char *name, const char *net, const json_t *old,
 			const json_t *next)
 {
 	if (!old && next)
-		tell(c->marks, first, name, net, NULL, "");
+		change_tell(c->marks, first, name, net, NULL, "");
 	else if (old && !next)
-		tell(c->marks, first + 2, name, net, NULL, "");
+		change_tell(c->marks, first + 2, name, net, NULL, "");
 	else if (old && !json_equal(old, next))
-		tell(c->marks, first + 1, name, net, NULL, "");
+		change_tell(c->marks, first + 1, name, net, NULL, "");
 }
-
-/* Finds by string key; the two lookups every table needs. */
-#define FIND(head, name)                                                       \
-	({                                                                     \
-		__typeof__(&*(head)) find_found = NULL;                        \
-		HASH_FIND_STR(head, name, find_found);                         \
-		find_found;                                                    \
-	})
 
 struct net *model_net(const struct model *m, const char *name)
 {
@@ -157,7 +126,7 @@ bool model_node_is_up(const struct model *m, const char *name)
 }
 
 /* Keys below a network may come before it does, and stay after it. */
-static struct net *net_shell(struct model *m, const char *name)
+struct net *change_net(struct model *m, const char *name)
 {
 	struct net *net = FIND(m->nets, name);
 
@@ -177,24 +146,7 @@ static void net_clear(struct net *net)
 	net->rev = 0;
 }
 
-static void up_free(struct up *up)
-{
-	json_decref(up->services);
-	json_decref(up->down);
-	json_decref(up->held);
-	free(up);
-}
-
-static void endpoint_free(struct endpoint *ep)
-{
-	if (!ep)
-		return;
-	json_decref(ep->labels);
-	json_decref(ep->aliases);
-	free(ep);
-}
-
-static void net_sweep(struct model *m, struct net *net)
+void change_net_sweep(struct model *m, struct net *net)
 {
 	if (net->rev || net->services || net->endpoints || net->blocks ||
 	    net->ups || net->vip_claims || net->records || net->stubs)
@@ -219,7 +171,7 @@ static int apply_net(struct change *c)
 
 	if (c->doc && !(next = net_from_json(name, c->doc)))
 		return -EINVAL;
-	net = net_shell(c->m, name);
+	net = change_net(c->m, name);
 	moved = !next || !net->rev || net_moved(net, next);
 	tell_change(c, EVENT_NETWORK_CREATED, name, name, net->doc,
 		    next ? next->doc : NULL);
@@ -239,7 +191,7 @@ static int apply_net(struct change *c)
 	mark(c, MARK_NET, name, "");
 	for (s = net->services; moved && s; s = s->hh.next)
 		mark(c, MARK_SERVICE, name, s->name);
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return 0;
 }
 
@@ -282,8 +234,9 @@ static void node_put(struct change *c, const char *name, struct node *next)
 	bool moved = !next || !ip_eq(&node->vtep, &next->vtep);
 
 	if (!next != !node->rev)
-		tell(c->marks, next ? EVENT_NODE_JOINED : EVENT_NODE_LEFT, name,
-		     NULL, name, "");
+		change_tell(c->marks,
+			    next ? EVENT_NODE_JOINED : EVENT_NODE_LEFT, name,
+			    NULL, name, "");
 	free(node->routes);
 	node->routes = NULL;
 	node->routes_len = node->addrs_len = 0;
@@ -337,9 +290,9 @@ static int apply_alive(struct change *c)
 	json_get_u64(c->doc, "incarnation", &node->alive_incarnation);
 	if (was_up != (node->alive_rev != 0)) {
 		mark_all_services(c);
-		tell(c->marks, c->doc ? EVENT_NODE_UP : EVENT_NODE_DOWN,
-		     node->name, NULL, node->name,
-		     c->doc ? "" : "its lease is lost");
+		change_tell(c->marks, c->doc ? EVENT_NODE_UP : EVENT_NODE_DOWN,
+			    node->name, NULL, node->name,
+			    c->doc ? "" : "its lease is lost");
 	}
 	mark(c, MARK_NODE, "", node->name);
 	node_sweep(c->m, node);
@@ -420,7 +373,7 @@ static int apply_service(struct change *c)
 
 	if (c->doc && !(next = service_from_json(name, c->doc)))
 		return -EINVAL;
-	net = net_shell(c->m, c->key.word[0]);
+	net = change_net(c->m, c->key.word[0]);
 	s = FIND(net->services, name);
 	tell_change(c, EVENT_SERVICE_CREATED, name, net->name,
 		    s ? s->doc : NULL, next ? next->doc : NULL);
@@ -437,13 +390,13 @@ static int apply_service(struct change *c)
 	mark_aliases(c, net->name, next);
 	/* A new selector may pick pods of ours. */
 	mark(c, MARK_PUBLISH, net->name, "");
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return 0;
 }
 
 static int apply_vip(struct change *c)
 {
-	struct net *net = net_shell(c->m, c->key.word[0]);
+	struct net *net = change_net(c->m, c->key.word[0]);
 	struct vip *vip = FIND(net->vip_claims, c->key.word[1]);
 
 	if (vip) {
@@ -458,7 +411,7 @@ static int apply_vip(struct change *c)
 		vip->rev = c->rev;
 		HASH_ADD_STR(net->vip_claims, key, vip);
 	}
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return 0;
 }
 
@@ -470,7 +423,7 @@ static int apply_record(struct change *c)
 
 	if (c->doc && !(next = static_record_from_json(name, c->doc)))
 		return -EINVAL;
-	net = net_shell(c->m, c->key.word[0]);
+	net = change_net(c->m, c->key.word[0]);
 	rec = FIND(net->records, name);
 	if (rec) {
 		HASH_DEL(net->records, rec);
@@ -481,7 +434,7 @@ static int apply_record(struct change *c)
 		HASH_ADD_STR(net->records, name, next);
 	}
 	mark(c, MARK_RECORD, net->name, name);
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return 0;
 }
 
@@ -512,142 +465,11 @@ static int apply_stub(struct change *c)
 
 static int apply_net_stub(struct change *c)
 {
-	struct net *net = net_shell(c->m, c->key.word[0]);
+	struct net *net = change_net(c->m, c->key.word[0]);
 	int err = stub_put(c, &net->stubs, net->name, c->key.word[1]);
 
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return err;
-}
-
-/* The services whose list or problems differ between two `up` values. */
-static void mark_differences(const struct model_marks *marks, const char *net,
-			     json_t *old, json_t *new)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach (old, name, value) {
-		if (!json_equal(value, json_object_get(new, name)))
-			marks->mark(marks->arg, MARK_SERVICE, net, name);
-	}
-	json_object_foreach (new, name, value) {
-		if (!json_object_get(old, name))
-			marks->mark(marks->arg, MARK_SERVICE, net, name);
-	}
-}
-
-static bool has_backend(json_t *list, const char *id)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		const char *other =
-			json_string_value(json_object_get(item, "id"));
-
-		if (other && str_eq(other, id))
-			return true;
-	}
-	return false;
-}
-
-/* Backends that are in one list of a service and not in the other. */
-static void tell_backends(const struct model_marks *marks, enum event_id event,
-			  const struct net *net, const char *node,
-			  const char *service, json_t *list, json_t *other)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		const char *id = json_string_value(json_object_get(item, "id"));
-		const char *ip = json_string_value(json_object_get(item, "ip"));
-		char key[NAME_LEN + ENDPOINT_ID_LEN], text[POD_NAME_LEN + 64];
-		const struct endpoint *ep;
-
-		if (!id || !ip || has_backend(other, id) ||
-		    str_format(key, sizeof(key), "%s/%s", node, id))
-			continue;
-		ep = FIND(net->endpoints, key);
-		snprintf(text, sizeof(text), "%s%s%.48s", ep ? ep->pod : "",
-			 ep ? " " : "", ip);
-		tell(marks, event, service, net->name, node, text);
-	}
-}
-
-static void tell_ups(const struct model_marks *marks, const struct net *net,
-		     const char *node, json_t *old, json_t *next)
-{
-	const char *name;
-	json_t *list;
-
-	json_object_foreach (old, name, list)
-		tell_backends(marks, EVENT_BACKEND_LEFT, net, node, name, list,
-			      json_object_get(next, name));
-	json_object_foreach (next, name, list)
-		tell_backends(marks, EVENT_BACKEND_JOINED, net, node, name,
-			      list, json_object_get(old, name));
-}
-
-void net_up_put(struct net *net, const char *node, json_t *services,
-		json_t *down, json_t *held, int64_t rev,
-		const struct model_marks *marks)
-{
-	struct up *up = FIND(net->ups, node);
-
-	if (!up) {
-		up = xzalloc(sizeof(*up));
-		str_copy(up->node, sizeof(up->node), node);
-		HASH_ADD_STR(net->ups, node, up);
-	}
-	if (marks) {
-		mark_differences(marks, net->name, up->services, services);
-		mark_differences(marks, net->name, up->down, down);
-		tell_ups(marks, net, node, up->services, services);
-	}
-	json_decref(up->services);
-	json_decref(up->down);
-	json_decref(up->held);
-	up->services = services;
-	up->down = down;
-	up->held = held;
-	up->rev = rev;
-}
-
-static int apply_up(struct change *c)
-{
-	const char *node = c->key.word[1];
-	struct net *net;
-	struct up *up;
-
-	net = net_shell(c->m, c->key.word[0]);
-	/* Ours is what we say, not what the store repeats: only before we have
-	 * said anything it tells which backends were fit to serve. */
-	if (str_eq(node, c->m->self) && (!c->doc || FIND(net->ups, node))) {
-		net_sweep(c->m, net);
-		return 0;
-	}
-	if (c->doc) {
-		net_up_put(net, node,
-			   json_incref(json_object_get(c->doc, "services")),
-			   json_incref(json_object_get(c->doc, "down")),
-			   json_incref(json_object_get(c->doc, "held")), c->rev,
-			   c->marks);
-		return 0;
-	}
-	up = FIND(net->ups, node);
-	if (up) {
-		if (c->marks) {
-			mark_differences(c->marks, net->name, up->services,
-					 NULL);
-			mark_differences(c->marks, net->name, up->down, NULL);
-			tell_ups(c->marks, net, node, up->services, NULL);
-		}
-		HASH_DEL(net->ups, up);
-		up_free(up);
-	}
-	net_sweep(c->m, net);
-	return 0;
 }
 
 static int apply_block(struct change *c)
@@ -658,7 +480,7 @@ static int apply_block(struct change *c)
 
 	if (c->doc && !(next = block_from_json(key, c->doc)))
 		return -EINVAL;
-	net = net_shell(c->m, c->key.word[0]);
+	net = change_net(c->m, c->key.word[0]);
 	b = FIND(net->blocks, key);
 	if (b) {
 		HASH_DEL(net->blocks, b);
@@ -669,179 +491,7 @@ static int apply_block(struct change *c)
 		HASH_ADD_STR(net->blocks, key, next);
 	}
 	mark(c, MARK_NET, net->name, "");
-	net_sweep(c->m, net);
-	return 0;
-}
-
-static void name_add(struct net *net, const char *name, struct endpoint *ep,
-		     const struct model_marks *marks)
-{
-	char key[POD_NAME_LEN];
-	struct pod_name *pn;
-
-	str_copy(key, sizeof(key), name);
-	name_lower(key);
-	pn = FIND(net->names, key);
-	if (!pn) {
-		pn = xzalloc(sizeof(*pn));
-		memcpy(pn->name, key, sizeof(key));
-		HASH_ADD_STR(net->names, name, pn);
-	}
-	pn->eps = xrealloc(pn->eps, (pn->len + 1) * sizeof(struct endpoint *));
-	pn->eps[pn->len++] = ep;
-	if (marks)
-		marks->mark(marks->arg, MARK_NAME, net->name, key);
-}
-
-static void name_remove(struct net *net, const char *name, struct endpoint *ep,
-			const struct model_marks *marks)
-{
-	struct pod_name *pn = net_name_of(net, name);
-
-	for (size_t i = 0; pn && i < pn->len; i++) {
-		if (pn->eps[i] == ep) {
-			pn->eps[i] = pn->eps[--pn->len];
-			break;
-		}
-	}
-	if (!pn)
-		return;
-	if (marks)
-		marks->mark(marks->arg, MARK_NAME, net->name, pn->name);
-	if (!pn->len) {
-		HASH_DEL(net->names, pn);
-		free(pn->eps);
-		free(pn);
-	}
-}
-
-struct pod_name *net_name_of(const struct net *net, const char *name)
-{
-	char key[POD_NAME_LEN];
-
-	if (!str_copy(key, sizeof(key), name))
-		return NULL;
-	name_lower(key);
-	return FIND(net->names, key);
-}
-
-/* Calls fn for the endpoint's own name and for its aliases. */
-static void each_name(struct net *net, struct endpoint *ep,
-		      const struct model_marks *marks,
-		      void (*fn)(struct net *, const char *, struct endpoint *,
-				 const struct model_marks *))
-{
-	json_t *alias;
-	size_t i;
-
-	fn(net, ep->pod, ep, marks);
-	json_array_foreach (ep->aliases, i, alias) {
-		const char *name = json_string_value(alias);
-
-		if (name && pod_name_is_valid(name) &&
-		    strcasecmp(name, ep->pod) != 0)
-			fn(net, name, ep, marks);
-	}
-}
-
-static void endpoint_drop(struct net *net, struct endpoint *ep,
-			  const struct model_marks *marks)
-{
-	each_name(net, ep, marks, name_remove);
-	HASH_DEL(net->endpoints, ep);
-	endpoint_free(ep);
-}
-
-static void tell_endpoint(const struct model_marks *marks, enum event_id event,
-			  const struct net *net, const struct endpoint *ep)
-{
-	char ip[IP_STRLEN];
-
-	tell(marks, event, ep->pod, net->name, ep->node, ip_str(&ep->addr, ip));
-}
-
-static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
-{
-	return str_eq(a->pod, b->pod) && ip_eq(&a->addr, &b->addr) &&
-	       json_equal(a->labels, b->labels) &&
-	       (a->aliases == b->aliases || json_equal(a->aliases, b->aliases));
-}
-
-struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
-				  const struct model_marks *marks)
-{
-	struct endpoint *old = FIND(net->endpoints, ep->key);
-
-	if (!old)
-		tell_endpoint(marks, EVENT_POD_ATTACHED, net, ep);
-	else if (old->unready != ep->unready)
-		tell_endpoint(marks,
-			      ep->unready ? EVENT_POD_UNREADY : EVENT_POD_READY,
-			      net, ep);
-	else if (!endpoint_eq(old, ep))
-		tell_endpoint(marks, EVENT_POD_UPDATED, net, ep);
-	if (old)
-		endpoint_drop(net, old, marks);
-	HASH_ADD_STR(net->endpoints, key, ep);
-	each_name(net, ep, marks, name_add);
-	return ep;
-}
-
-void net_endpoint_del(struct net *net, const char *key,
-		      const struct model_marks *marks)
-{
-	struct endpoint *ep = FIND(net->endpoints, key);
-
-	if (!ep)
-		return;
-	tell_endpoint(marks, EVENT_POD_DETACHED, net, ep);
-	endpoint_drop(net, ep, marks);
-}
-
-static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
-{
-	struct endpoint *ep = xzalloc(sizeof(*ep));
-
-	if (!str_copy(ep->node, sizeof(ep->node), key->word[1]) ||
-	    !str_copy(ep->id, sizeof(ep->id), key->word[2]) ||
-	    str_format(ep->key, sizeof(ep->key), "%s/%s", ep->node, ep->id) ||
-	    json_get_str(doc, "pod", ep->pod, sizeof(ep->pod)) ||
-	    !pod_name_is_valid(ep->pod) ||
-	    json_read_ip(json_object_get(doc, "ip"), &ep->addr)) {
-		free(ep);
-		return NULL;
-	}
-	if (json_get_mac(doc, &ep->mac))
-		ep->mac = mac_from_ip(&ep->addr);
-	ep->unready = json_is_false(json_object_get(doc, "ready"));
-	ep->labels = json_incref(json_object_get(doc, "labels"));
-	ep->aliases = json_incref(json_object_get(doc, "aliases"));
-	return ep;
-}
-
-static int apply_pod(struct change *c)
-{
-	struct endpoint *ep = NULL;
-	char key[sizeof(ep->key)];
-	struct net *net;
-
-	if (str_eq(c->key.word[1], c->m->self))
-		return 0;
-	if (c->doc && !(ep = endpoint_from_json(&c->key, c->doc)))
-		return -EINVAL;
-	if (str_format(key, sizeof(key), "%s/%s", c->key.word[1],
-		       c->key.word[2])) {
-		endpoint_free(ep);
-		return -EINVAL;
-	}
-	net = net_shell(c->m, c->key.word[0]);
-	if (ep) {
-		ep->rev = c->rev;
-		net_endpoint_put(net, ep, c->marks);
-	} else {
-		net_endpoint_del(net, key, c->marks);
-	}
-	net_sweep(c->m, net);
+	change_net_sweep(c->m, net);
 	return 0;
 }
 
@@ -858,11 +508,11 @@ static const struct {
 	{ "c/upstreams/*", apply_stub },
 	{ "n/*/s/services/*", apply_service },
 	{ "n/*/s/vips/*", apply_vip },
-	{ "n/*/s/up/*", apply_up },
+	{ "n/*/s/up/*", up_apply },
 	{ "n/*/e/blocks/**", apply_block },
 	{ "n/*/s/records/*", apply_record },
 	{ "n/*/s/upstreams/*", apply_net_stub },
-	{ "n/*/e/pods/*/*", apply_pod },
+	{ "n/*/e/pods/*/*", endpoint_apply },
 };
 
 static bool key_matches(const char *pattern, const char *key, struct key *ret)
