@@ -72,6 +72,9 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 	/* Published for all nodes, it had been balanced where it began. */
 	if (pkt_has_ports(p))
 		fe = frontend_find_node(&p->dst, p->dport, p->proto);
+	/* A refusal would leave as it is, without the tunnel round it. */
+	if (fe && !fe->count)
+		return -ABI_DROP_NO_BACKEND;
 	if (fe)
 		return balance_published(skb, p, fe, NULL);
 	return by_device ? deliver_stack(skb) : deliver_host(skb);

@@ -239,7 +239,7 @@ static inline void world_node_port(struct world *w, uint32_t vni,
 				    .proto = 6,
 				    .node = true };
 
-	OK(ebpf_frontend_put(w->bpf, &fe, &b, 1));
+	OK(ebpf_frontend_put(w->bpf, &fe, &b, !ip_is_none(&b.addr)));
 }
 
 static inline void world_guard(struct world *w, const char *addr, uint16_t port)
@@ -291,6 +291,7 @@ static inline void world_services(struct world *w)
 	/* 8001 is published, too, with its backend on the other node. */
 	world_node_port(w, BLUE, NULL, 9000,
 			backend(BLUE, "10.1.0.11", 8080, NULL));
+	world_node_port(w, BLUE, NULL, 9009, none);
 	world_node_port(w, BLUE, "198.51.100.1", 9001,
 			backend(BLUE, "10.1.0.11", 8080, NULL));
 	world_node_port(w, BLUE, "127.0.0.1", 9002,
