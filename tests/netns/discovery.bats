@@ -98,6 +98,8 @@ short() { dkn "$1" inspect -f '{{slice .Id 0 12}}' "$2"; }
 publishes() { [ "$(n "$1" service inspect "$2" --network shop | jq '.[0].published | length')" -eq "$3" ]; }
 engine_is() { [ "$(n "$1" docker status -o json | jq -r .labels.state)" = "$2" ]; }
 problem() { n "$1" docker status -o json | jq -r ".labels.services[] | select(.service == \"$2\") | .problem"; }
+has_problem() { [[ $(problem "$1" "$2") == *"$3"* ]]; }
+has_no_problem() { [ -z "$(problem "$1" "$2")" ]; }
 event_ms()
 {
 	n "$1" system events --no-follow -o json -f "kind=$2" -f "action=$3" \
@@ -250,7 +252,7 @@ event_ms()
 	docker_end 2 KILL
 	until_true 5 engine_is 2 away
 	never_within 2 has_backends 1 front 1
-	[ "$(who_answers 1 near front 10)" = "front-1 front-2" ]
+	[ "$(who_answers 1 near front 20)" = "front-1 front-2" ]
 	[ "$(addrs 1 near the-redis | wc -w)" -eq 1 ]
 	docker_start 2 --live-restore
 	until_true 10 engine_is 2 up
@@ -269,8 +271,8 @@ event_ms()
 	# The name and the VIP work without the port that is taken.
 	until_true 10 has_backends 2 wants 1
 	publishes 1 wants 0
-	[[ $(problem 1 wants) == *'9090/tcp is published by service "holder"'* ]]
-	[[ $(problem 1 taken) == *"made by an operator"* ]]
+	until_true 5 has_problem 1 wants '9090/tcp is published by service "holder"'
+	until_true 5 has_problem 1 taken "made by an operator"
 	n 1 service inspect taken --network shop | jq -e '.[0].selector == {app: "x"}'
 	n 1 docker status | grep 'container bad-3: netd.service: '
 	n 1 docker status | grep 'is it netd.port'
@@ -278,7 +280,7 @@ event_ms()
 	# The port is free: taken at the next try.
 	n 1 service rm holder --network shop
 	until_true 10 publishes 1 wants 1
-	[ -z "$(problem 1 wants)" ]
+	until_true 5 has_no_problem 1 wants
 	dk rm -f bad-1 bad-2 bad-3
 	n 1 service inspect taken --network shop
 }
