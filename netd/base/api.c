@@ -37,7 +37,7 @@
 	{ .name = "health_interval", .type = API_STR, .value = "TIME",         \
 	  .help = "between two checks (default: 1s)" },                        \
 	{ .name = "health_timeout", .type = API_STR, .value = "TIME",          \
-	  .help = "for one check (default: 1s)" },                             \
+	  .help = "for one check (default: 500ms)" },                          \
 	{ .name = "health_rise", .type = API_INT, .value = "N",                \
 	  .help = "successes until up (default: 1)", .min = 1, .max = 100 },   \
 	{ .name = "health_fall", .type = API_INT, .value = "N",                \

@@ -15,7 +15,7 @@
 #define COUNT_MAX 100
 
 static const struct probe_check health_default = {
-	.interval_ms = 1000, .timeout_ms = 1000, .rise = 1, .fall = 2
+	.interval_ms = 1000, .timeout_ms = 500, .rise = 1, .fall = 2
 };
 
 #define CHOICE_WORDS 3

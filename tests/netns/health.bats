@@ -65,7 +65,7 @@ out_within()
 @test "one that refuses is out on every host, of names too" {
 	start=$(now_ms)
 	job_end srv-2-web-2
-	out_within "$start" 3500 web 2
+	out_within "$start" 2000 web 2
 	says 1 web web-2 reason "connection refused"
 	[ "$(who 30 ask_pod 1 client tcp "$(svc_vip 1 web)" 80)" = \
 		"web-1 web-3" ]
@@ -79,9 +79,49 @@ out_within()
 	pid=$(pgrep -s "$(cat "$RUN/jobs/srv-3-web-3")" nd-echo)
 	start=$(now_ms)
 	kill -STOP "$pid"
-	out_within "$start" 3500 web 2
+	out_within "$start" 2500 web 2
 	says 1 web web-3 reason "no answer in time"
 	kill -CONT "$pid"
+	until_true 5 everywhere web 3
+}
+
+# mute POD-HOST POD / unmute: what comes to port 80 is dropped, or RULE.
+mute()
+{
+	in_pod "$1" "$2" nft -f - <<-END
+		table inet mute { chain in {
+			type filter hook input priority 0;
+			tcp dport 80 ${3:-drop}
+		}
+		}
+	END
+}
+unmute() { in_pod "$1" "$2" nft delete table inet mute; }
+
+@test "one that drops everything is out on every host, for all who ask" {
+	n 1 service update web --health tcp
+	until_true 5 everywhere web 3
+	vip=$(svc_vip 1 web)
+	for ((i = 0; i < ${NETD_LONG:+17} + 3; i++)); do
+		start=$(now_ms)
+		mute 2 web-2
+		out_within "$start" 2000 web 2
+		says 1 web web-2 reason "no answer in time"
+		[ "$(who 10 ask_pod 1 client tcp "$vip" 80)" = "web-1 web-3" ]
+		[ "$(who 10 ask_on ext tcp 192.0.2.2 8080)" = "web-1 web-3" ]
+		[ "$(in_pod 1 client dig +short tasks.web.default |
+			wc -l)" -eq 2 ]
+		unmute 2 web-2
+		until_true 5 everywhere web 3
+	done
+}
+
+@test "a lost packet ends nothing, however often" {
+	# The first of each check's tries, and never two in a row.
+	mute 2 web-2 "tcp flags syn / syn,ack numgen inc mod 2 0 drop"
+	never_within 4 not_all
+	unmute 2 web-2
+	n 1 service update web --health http:/health
 	until_true 5 everywhere web 3
 }
 

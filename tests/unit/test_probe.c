@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "cm.h"
 #include "loop_wait.h"
@@ -271,6 +272,53 @@ static void test_killed(void **state)
 	wait_for(f->loop, is(f, &w, PROBE_DOWN, PROBE_REASON_REFUSED), WAIT_MS);
 }
 
+/* One more connection than the listener has room for: SYNs are dropped. */
+static void fill(uint16_t port, int conns[2])
+{
+	struct sockaddr_in s = { .sin_family = AF_INET,
+				 .sin_addr = { htonl(INADDR_LOOPBACK) },
+				 .sin_port = htons(port) };
+
+	for (int i = 0; i < 2; i++) {
+		conns[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(
+			connect(conns[i], (struct sockaddr *)&s, sizeof(s)), 0);
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Out after an interval and two tries to connect, long before a timeout. */
+static void test_silent(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t port = 0;
+	int fd = listener(&port);
+	struct want_probe w = want(PROBE_TCP, port);
+	int conns[2];
+	int64_t from;
+
+	assert_int_equal(listen(fd, 1), 0);
+	w.check.interval_ms = 300;
+	w.check.timeout_ms = 1000;
+	put_one(f, &w);
+	wait_for(f->loop, is(f, &w, PROBE_UP, PROBE_REASON_CONNECTED), WAIT_MS);
+	fill(port, conns);
+	from = now_ms();
+	wait_for(f->loop, is(f, &w, PROBE_DOWN, PROBE_REASON_TIMEOUT), WAIT_MS);
+	assert_true(now_ms() - from >= 2 * 400);
+	assert_true(now_ms() - from < 1800);
+	close(conns[0]);
+	close(conns[1]);
+	close(fd);
+}
+
 static void test_messages_refused(void **state)
 {
 	struct probe_msg msg, got;
@@ -315,6 +363,7 @@ int main(void)
 		PROCESS_TEST(test_http),
 		PROCESS_TEST(test_adopted),
 		PROCESS_TEST(test_killed),
+		PROCESS_TEST(test_silent),
 		cmocka_unit_test(test_messages_refused),
 	};
 

@@ -29,7 +29,7 @@ static void test_read(void **state)
 		{ "{\"affinity\":\"none\"}", NULL, "{}" },
 		{ "{\"health\":\"tcp\"}", NULL,
 		  "{\"health\":{\"check\":\"tcp\",\"interval_ms\":1000,"
-		  "\"timeout_ms\":1000,\"rise\":1,\"fall\":2}}" },
+		  "\"timeout_ms\":500,\"rise\":1,\"fall\":2}}" },
 		{ "{\"health\":\"http:8081:/ok?x=1\",\"health_interval\":"
 		  "\"500ms\",\"health_timeout\":\"2s\",\"health_rise\":3,"
 		  "\"health_fall\":5}",

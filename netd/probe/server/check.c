@@ -3,12 +3,18 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "http_status.h"
 #include "netd/log.h"
 #include "netd/util.h"
+
+/* Of a check's time, what the handshake may take, and what it does on a busy
+ * host. */
+#define CONNECT_PERCENT 40
+#define CONNECT_MIN_MS 100
 
 struct check {
 	struct ev_loop *loop;
@@ -142,6 +148,13 @@ static int dial(struct check *c)
 	return 0;
 }
 
+static int64_t connect_ms(const struct probe_check *want)
+{
+	uint32_t least = MIN(want->timeout_ms, CONNECT_MIN_MS);
+
+	return MAX(want->timeout_ms / 100 * CONNECT_PERCENT, least);
+}
+
 static void begin(struct check *c)
 {
 	int err;
@@ -156,19 +169,7 @@ static void begin(struct check *c)
 	}
 	ev_io_set(&c->io, c->fd, EV_WRITE);
 	ev_io_start(c->loop, &c->io);
-	later(c, c->want.check.timeout_ms);
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct check *c = w->data;
-
-	(void)loop;
-	(void)revents;
-	if (c->fd >= 0)
-		end(c, PROBE_REASON_TIMEOUT, 0);
-	else
-		begin(c);
+	later(c, connect_ms(&c->want.check));
 }
 
 static void ask(struct check *c)
@@ -189,6 +190,7 @@ static void ask(struct check *c)
 	ev_io_stop(c->loop, &c->io);
 	ev_io_set(&c->io, c->fd, EV_READ);
 	ev_io_start(c->loop, &c->io);
+	later(c, c->began + c->want.check.timeout_ms - mono_ms());
 }
 
 static void listen_to(struct check *c)
@@ -213,14 +215,11 @@ static void listen_to(struct check *c)
 		end(c, PROBE_REASON_CLOSED, 0);
 }
 
-static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+static void go_on(struct check *c)
 {
-	struct check *c = w->data;
 	socklen_t len = sizeof(int);
 	int err = 0;
 
-	(void)loop;
-	(void)revents;
 	if (c->asked) {
 		listen_to(c);
 		return;
@@ -233,6 +232,37 @@ static void on_io(struct ev_loop *loop, ev_io *w, int revents)
 		ask(c);
 	else
 		end(c, PROBE_REASON_CONNECTED, 0);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	go_on(w->data);
+}
+
+/* Whose time is over may have answered while it was us who were held up. */
+static void give_up(struct check *c)
+{
+	struct pollfd pfd = { .fd = c->fd,
+			      .events = c->asked ? POLLIN : POLLOUT };
+
+	if (poll(&pfd, 1, 0) > 0)
+		go_on(c);
+	if (c->fd >= 0 && !ev_is_active(&c->timer))
+		end(c, PROBE_REASON_TIMEOUT, 0);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct check *c = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (c->fd >= 0)
+		give_up(c);
+	else
+		begin(c);
 }
 
 struct check *check_new(struct ev_loop *loop, const struct want_probe *want,

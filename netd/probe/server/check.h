@@ -2,9 +2,15 @@
 /*
  * check - one target and its checks, one after another.
  *
- * A check begins every interval. One that fails is followed by the next after
- * a quarter of it, until the verdict is clear: so a backend that is gone is
- * out soon, and one lost packet ends nothing.
+ * A check begins every interval. One that fails is followed by the next a
+ * quarter of the interval after its beginning, until the verdict is clear: so
+ * a backend that is gone is out soon, and one lost packet ends nothing.
+ *
+ * A check has its timeout to be answered, and two fifths of that to connect:
+ * until then nobody but a kernel has to answer. So with two failures a backend
+ * that drops everything is out in less than an interval and a timeout.
+ * Patience would not help against loss: a SYN is sent again after one second
+ * only (RFC 6298, 2.1), the next check's at once.
  */
 #pragma once
 
