@@ -158,6 +158,17 @@ static int open_tables(struct ebpf *bpf)
 	return 0;
 }
 
+/* One more reason is no new ABI: counts begin anew, and so do samples. */
+static char *map_path(const struct ebpf *bpf, const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	if (map == bpf->skel->maps.drops || map == bpf->skel->maps.lanes ||
+	    map == bpf->skel->maps.samples)
+		return xasprintf("%s/%s-%d", bpf->maps_dir, name, ABI_DROP_MAX);
+	return xasprintf("%s/%s", bpf->maps_dir, name);
+}
+
 static int pin_maps(struct ebpf *bpf)
 {
 	struct bpf_map *map;
@@ -171,13 +182,7 @@ static int pin_maps(struct ebpf *bpf)
 		if (bpf_map__is_internal(map) ||
 		    map == bpf->skel->maps.work_map)
 			continue;
-		path = xasprintf("%s/%s", bpf->maps_dir, bpf_map__name(map));
-		/* One more reason is no new ABI: its count begins anew. */
-		if (map == bpf->skel->maps.drops) {
-			free(path);
-			path = xasprintf("%s/drops-%d", bpf->maps_dir,
-					 ABI_DROP_MAX);
-		}
+		path = map_path(bpf, map);
 		err = bpf_map__set_pin_path(map, path);
 		if (err)
 			return err;
@@ -271,6 +276,9 @@ int ebpf_open(const struct ebpf_config *config, struct ebpf **ret)
 	err = lb_open(bpf, &bpf->lb);
 	if (err)
 		return ebpf_fail(NULL, err, "backends cannot be mapped");
+	err = samples_open(bpf, &bpf->samples);
+	if (err)
+		return ebpf_fail(NULL, err, "samples cannot be mapped");
 	flows_open(bpf, &bpf->flows);
 	bpf->tcx = attach_has_tcx(bpf);
 	attach_sweep(bpf);
@@ -306,6 +314,7 @@ void ebpf_close(struct ebpf *bpf)
 	uplink_free_all(bpf);
 	lb_close(bpf->lb);
 	flows_close(bpf->flows);
+	samples_close(bpf->samples);
 	for (size_t i = 0; i < TABLE_MAX; i++)
 		table_free(bpf->tables[i]);
 	netd_bpf__destroy(bpf->skel);

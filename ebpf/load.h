@@ -19,6 +19,7 @@ struct claim;
 struct flows;
 struct guard;
 struct pod;
+struct samples;
 struct uplink;
 
 enum ebpf_table {
@@ -48,6 +49,7 @@ struct ebpf {
 	struct table *tables[TABLE_MAX];
 	struct lb *lb;
 	struct flows *flows;
+	struct samples *samples;
 
 	/* What was wanted; each file keeps its own. */
 	struct net *nets;
@@ -90,6 +92,8 @@ struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len);
 /* The other files' parts of open, audit and close. */
 void flows_open(struct ebpf *bpf, struct flows **ret);
 void flows_close(struct flows *f);
+int samples_open(struct ebpf *bpf, struct samples **ret);
+void samples_close(struct samples *samples);
 int net_audit_end(struct ebpf *bpf);
 void net_free_all(struct ebpf *bpf);
 int node_audit_end(struct ebpf *bpf);

@@ -9,9 +9,10 @@
  *   sock_*        the cgroup tree's root     sock.bpf.h
  *
  * A packet is parsed once (parse.bpf.h); steps answer with a verdict of tc or
- * with the negative reason for a drop, which is counted here and nowhere
- * else. What is not dropped goes on by one of the ways of deliver.bpf.h:
- * between pods no packet sees the host's stack, a bridge or a netfilter hook.
+ * with the negative reason for a drop, which is counted (drop.bpf.h) here and
+ * nowhere else. What is not dropped goes on by one of the ways of
+ * deliver.bpf.h: between pods no packet sees the host's stack, a bridge or a
+ * netfilter hook.
  *
  * Functions that are not inlined are not static either: the verifier then
  * looks at them once, alone, and not anew on each way that leads to them; on
@@ -19,35 +20,37 @@
  * be NULL, and what is to be a map's key or value they copy, or find in
  * `work` (6.1 takes no argument for it).
  */
+#include "drop.bpf.h"
 #include "overlay.bpf.h"
 #include "pod.bpf.h"
 #include "sock.bpf.h"
 #include "uplink.bpf.h"
 
-static __always_inline int verdict(int rc)
+static __always_inline int verdict(struct __sk_buff *skb, int rc,
+				   enum abi_hook hook)
 {
 	if (rc >= 0)
 		return rc;
-	drop_count(-rc);
+	drop(skb, -rc, hook);
 	return TC_ACT_SHOT;
 }
 
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	return verdict(pod_packet(skb));
+	return verdict(skb, pod_packet(skb), ABI_HOOK_FROM_POD);
 }
 
 SEC("tc")
 int from_overlay(struct __sk_buff *skb)
 {
-	return verdict(overlay_in(skb));
+	return verdict(skb, overlay_in(skb), ABI_HOOK_FROM_OVERLAY);
 }
 
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
 {
-	return verdict(overlay_out(skb));
+	return verdict(skb, overlay_out(skb), ABI_HOOK_TO_OVERLAY);
 }
 
 SEC("tc")
@@ -55,7 +58,8 @@ int from_uplink(struct __sk_buff *skb)
 {
 	int rc = uplink_in(skb);
 
-	return rc == UPLINK_NOT_OURS ? TC_ACT_UNSPEC : verdict(rc);
+	return rc == UPLINK_NOT_OURS ? TC_ACT_UNSPEC
+				     : verdict(skb, rc, ABI_HOOK_FROM_UPLINK);
 }
 
 SEC("cgroup/connect4")

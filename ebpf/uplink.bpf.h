@@ -27,14 +27,19 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 					 const struct pkt *p)
 {
 	struct abi_addr sender = p->src;
+	struct work *work;
 	__u32 vni;
+	int rc;
 
 	if (!bpf_map_lookup_elem(&vteps, &sender))
 		return -ABI_DROP_NOT_MEMBER;
 	if (!fast_path || tunnel_open(skb, p, &vni))
 		return UPLINK_NOT_OURS;
 	skb->mark = 0;
-	return overlay_packet(skb, vni, &sender, 0);
+	rc = overlay_packet(skb, vni, &sender, 0);
+	if (rc < 0 && (work = work_get()))
+		work->vni = vni;
+	return rc;
 }
 
 static __always_inline int uplink_in(struct __sk_buff *skb)

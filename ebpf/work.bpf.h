@@ -24,7 +24,8 @@ struct work {
 	struct abi_flow_key answer;
 	/* Is there no need to look at the answers' entry? */
 	__u32 settled;
-	__u32 pad;
+	/* Of a dropped packet whose tunnel headers were taken off here. */
+	__u32 vni;
 	/* What an ICMP error quotes, see error.bpf.h. */
 	struct pkt quoted;
 };

@@ -413,12 +413,13 @@ static int open_store(struct netd *d)
 	return err ? fail(err, d->cfg.db_file, "cannot read the state") : 0;
 }
 
-static void drop_add(void *arg, const char *reason, const char *meaning,
-		     uint64_t packets)
+static void drop_add(void *arg, const struct ebpf_drop_count *count)
 {
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:I}", "reason",
-					     reason, "meaning", meaning,
-					     "packets", (json_int_t)packets));
+	json_array_append_new(
+		arg, json_pack("{s:s, s:s, s:I, s:I}", "reason", count->reason,
+			       "meaning", count->meaning, "packets",
+			       (json_int_t)count->packets, "unseen",
+			       (json_int_t)count->unseen));
 }
 
 static json_t *drops(void *arg)

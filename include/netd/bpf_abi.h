@@ -386,6 +386,60 @@ enum abi_drop {
 		ABI_DROP_MAX
 };
 
+/* Which program dropped it. */
+enum abi_hook {
+	ABI_HOOK_FROM_POD = 1,
+	ABI_HOOK_FROM_OVERLAY,
+	ABI_HOOK_TO_OVERLAY,
+	ABI_HOOK_FROM_UPLINK,
+	ABI_HOOK_MAX
+};
+
+/* Of the dropped, one as it was; fields that it has not are 0. */
+struct abi_sample {
+	/* CLOCK_BOOTTIME */
+	__u64 time;
+	struct abi_addr src;
+	struct abi_addr dst;
+	__u32 ifindex;
+	/* What it came through the tunnel for, 0: it did not. */
+	__u32 vni;
+	__u32 len;
+	/* enum abi_drop */
+	__u16 reason;
+	__be16 ethertype;
+	__be16 sport;
+	__be16 dport;
+	__u8 mac[6];
+	/* enum abi_hook */
+	__u8 hook;
+	__u8 proto;
+	/* TCP: flags; ICMP: type. */
+	__u8 detail;
+	__u8 code;
+	__u8 fragment;
+	__u8 pad[9];
+};
+
+/* Not all at once: this many per tick, reason, CPU and lane. */
+#define ABI_LANE_SAMPLES 16
+#define ABI_LANES_BITS 3
+#define ABI_LANES (1 << ABI_LANES_BITS)
+
+struct abi_lane {
+	/* Dropped packets that were not shown. */
+	__u64 unseen;
+	__u32 tick;
+	__u32 left;
+};
+
+struct abi_lanes {
+	struct abi_lane lane[ABI_LANES];
+};
+
+/* Some 700 samples wait until they are read. */
+#define ABI_SAMPLES_BYTES 65536
+
 _Static_assert(sizeof(struct abi_addr) == 16, "abi_addr");
 _Static_assert(sizeof(struct abi_pod) == 88, "abi_pod");
 _Static_assert(sizeof(struct abi_endpoint_key) == 20, "abi_endpoint_key");
@@ -409,4 +463,6 @@ _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
 _Static_assert(sizeof(struct abi_resolver_key) == 24, "abi_resolver_key");
 _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
 _Static_assert(sizeof(struct abi_peer) == 20, "abi_peer");
+_Static_assert(sizeof(struct abi_sample) == 80, "abi_sample");
+_Static_assert(sizeof(struct abi_lane) == 16, "abi_lane");
 _Static_assert(sizeof(struct abi_config) == 28, "abi_config");

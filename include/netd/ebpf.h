@@ -157,8 +157,52 @@ struct ebpf_flows {
 
 struct ebpf_flows ebpf_flows(struct ebpf *bpf);
 
-/* Calls fn for every drop reason with its count since the map was made. */
+/* Packets dropped since the map was made. */
+struct ebpf_drop_count {
+	const char *reason;
+	const char *meaning;
+	uint64_t packets;
+	/* Those of which no sample was made: there were too many at once, or
+	 * nobody has read for long. */
+	uint64_t unseen;
+};
+
+/* Calls fn for every drop reason. */
 void ebpf_drops_each(struct ebpf *bpf,
-		     void (*fn)(void *arg, const char *reason,
-				const char *meaning, uint64_t packets),
+		     void (*fn)(void *arg, const struct ebpf_drop_count *count),
 		     void *arg);
+
+/* A packet that was dropped, as it was; what it has not is 0. */
+struct ebpf_sample {
+	/* Nanoseconds of CLOCK_BOOTTIME. */
+	uint64_t time;
+	const char *reason;
+	const char *meaning;
+	/* The program: "from_pod". */
+	const char *hook;
+	/* Where it came in, and the network it came through the tunnel for. */
+	uint32_t ifindex;
+	uint32_t vni;
+	/* With its Ethernet header. */
+	uint32_t len;
+	struct mac_addr mac;
+	uint16_t ethertype;
+	/* ARP: sender and target. */
+	struct ip_addr src, dst;
+	uint8_t proto;
+	/* TCP: flags; ICMP: type, and its code. */
+	uint8_t detail, code;
+	uint16_t sport, dport;
+	bool fragment;
+};
+
+/*
+ * The programs show a few of the packets that they drop. A descriptor that is
+ * readable when there are some, and up to EBPF_SAMPLES_TURN of them for fn.
+ * They wait in the kernel while nobody reads, some hundreds.
+ */
+#define EBPF_SAMPLES_TURN 64
+int ebpf_samples_fd(const struct ebpf *bpf);
+void ebpf_samples_read(struct ebpf *bpf,
+		       void (*fn)(void *arg, const struct ebpf_sample *sample),
+		       void *arg);

@@ -346,15 +346,13 @@ struct world_drops {
 	uint64_t one;
 };
 
-static inline void world_count(void *arg, const char *reason,
-			       const char *meaning, uint64_t packets)
+static inline void world_count(void *arg, const struct ebpf_drop_count *count)
 {
 	struct world_drops *d = arg;
 
-	(void)meaning;
-	d->all += packets;
-	if (d->reason && str_eq(d->reason, reason))
-		d->one += packets;
+	d->all += count->packets;
+	if (d->reason && str_eq(d->reason, count->reason))
+		d->one += count->packets;
 }
 
 static inline struct world_drops world_drops(struct world *w,
