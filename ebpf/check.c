@@ -13,7 +13,7 @@
 static int check_pod(struct ebpf *bpf, const struct want_pod *want,
 		     uint32_t ifindex)
 {
-	struct abi_addr addr = abi_addr(&want->addr);
+	struct abi_addr addr = abi_addr(&want->addrs[0].addr);
 	struct abi_pod pod;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.pods), &ifindex,
@@ -28,8 +28,9 @@ static int check_pod(struct ebpf *bpf, const struct want_pod *want,
 static int check_endpoint(struct ebpf *bpf, const struct want_pod *want,
 			  uint32_t ifindex)
 {
-	struct abi_endpoint_key key = { .vni = want->vni,
-					.addr = abi_addr(&want->addr) };
+	struct abi_endpoint_key key = {
+		.vni = want->vni, .addr = abi_addr(&want->addrs[0].addr)
+	};
 	struct abi_endpoint ep;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.endpoints), &key,

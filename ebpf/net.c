@@ -16,8 +16,8 @@ struct net {
 	uint32_t epoch;
 };
 
-/* Subnet, gateway and VIP ranges. */
-#define NET_ENTRIES_MAX (2 + NET_VIPS_MAX)
+/* Subnets, gateways and VIP ranges. */
+#define NET_ENTRIES_MAX (NET_PREFIXES_MAX + RANGES_MAX)
 
 struct net_entry {
 	struct ip_prefix prefix;
@@ -37,17 +37,27 @@ static struct abi_route_key route_key(uint32_t vni, const struct ip_prefix *p)
 	return key;
 }
 
+static size_t range_entries(const struct want_range *range,
+			    struct net_entry *ret)
+{
+	size_t n = 0;
+
+	ret[n++] = (struct net_entry){ range->subnet, ABI_ROUTE_SUBNET };
+	if (!ip_is_none(&range->gateway))
+		ret[n++] = (struct net_entry){ prefix_host(&range->gateway),
+					       ABI_ROUTE_GATEWAY };
+	for (uint32_t i = 0; i < MIN(range->vips_len, NET_VIPS_MAX); i++)
+		ret[n++] = (struct net_entry){ range->vips[i], ABI_ROUTE_VIPS };
+	return n;
+}
+
 static size_t net_entries(const struct want_net *want,
 			  struct net_entry ret[NET_ENTRIES_MAX])
 {
 	size_t n = 0;
 
-	ret[n++] = (struct net_entry){ want->subnet, ABI_ROUTE_SUBNET };
-	if (!ip_is_none(&want->gateway))
-		ret[n++] = (struct net_entry){ prefix_host(&want->gateway),
-					       ABI_ROUTE_GATEWAY };
-	for (uint32_t i = 0; i < MIN(want->vips_len, NET_VIPS_MAX); i++)
-		ret[n++] = (struct net_entry){ want->vips[i], ABI_ROUTE_VIPS };
+	for (uint32_t i = 0; i < MIN(want->ranges_len, RANGES_MAX); i++)
+		n += range_entries(&want->ranges[i], ret + n);
 	return n;
 }
 
@@ -57,8 +67,9 @@ static int net_write(struct ebpf *bpf, const struct want_net *want)
 	size_t n = net_entries(want, entries);
 	struct abi_net net = {
 		.flags = want->internal ? ABI_NET_INTERNAL : 0,
-		.subnet = abi_prefix(&want->subnet.addr, want->subnet.len),
-		.gateway = abi_addr(&want->gateway),
+		.subnet = abi_prefix(&want->ranges[0].subnet.addr,
+				     want->ranges[0].subnet.len),
+		.gateway = abi_addr(&want->ranges[0].gateway),
 	};
 	int err = ebpf_table_put(bpf, TABLE_NETS, &want->vni, &net);
 

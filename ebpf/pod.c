@@ -154,13 +154,13 @@ int ebpf_pod_attach(struct ebpf *bpf, const char *id, uint32_t ifindex)
 static int pod_write(struct ebpf *bpf, const struct want_pod *want,
 		     uint32_t ifindex, uint64_t cookie)
 {
-	struct abi_endpoint_key key = endpoint_key(want->vni, &want->addr);
+	const struct want_pod_addr *at = &want->addrs[0];
+	struct abi_endpoint_key key = endpoint_key(want->vni, &at->addr);
 	struct abi_endpoint ep = { .cookie = cookie, .ifindex = ifindex };
 	struct abi_pod pod = { .cookie = cookie,
-			       .addr = abi_addr(&want->addr),
-			       .subnet = abi_prefix(&want->addr,
-						    want->prefix_len),
-			       .gateway = abi_addr(&want->gateway),
+			       .addr = abi_addr(&at->addr),
+			       .subnet = abi_prefix(&at->addr, at->prefix_len),
+			       .gateway = abi_addr(&at->gateway),
 			       .vni = want->vni };
 	uint32_t role =
 		cookie == bpf->host_cookie ? ABI_SOCKET_HOST : ABI_SOCKET_POD;
@@ -214,11 +214,11 @@ int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
 		had = *pod;
 	}
 	pod->vni = want->vni;
-	pod->addr = want->addr;
+	pod->addr = want->addrs[0].addr;
 	pod->ifindex = ifindex;
 	pod->cookie = cookie;
 	pod->asks_host = want->asks_host;
-	pod->gateway = want->gateway;
+	pod->gateway = want->addrs[0].gateway;
 	pod->epoch = bpf->epoch;
 	err = resolvers_write(bpf, pod);
 	if (err)

@@ -726,14 +726,15 @@ const struct dns_stats *dns_stats(const struct dns *dns)
 
 int dns_zone_put(struct dns *dns, const struct want_zone *want)
 {
+	const struct ip_addr *gateway = &want->ranges[0].gateway;
 	int fds[PROTO_FDS_MAX] = { -1, -1 };
 	bool sent = false;
 	int err = 0;
 
-	if (!shadow_zone_is_open(dns->shadow, want->vni, &want->gateway) &&
-	    !found_take(dns, want->vni, &want->gateway, fds, &sent) &&
-	    !shadow_zone_take_dead(dns->shadow, &want->gateway, fds))
-		err = sockets_open(&want->gateway, fds);
+	if (!shadow_zone_is_open(dns->shadow, want->vni, gateway) &&
+	    !found_take(dns, want->vni, gateway, fds, &sent) &&
+	    !shadow_zone_take_dead(dns->shadow, gateway, fds))
+		err = sockets_open(gateway, fds);
 	if (err)
 		return err;
 	if (shadow_zone_put(dns->shadow, want, fds, sent))

@@ -131,7 +131,19 @@ static struct zone_item *zone_find(const struct shadow *s, uint32_t vni)
 	return zone;
 }
 
-/* Bytes compare only when what is unused is zero. */
+/* Bytes compare only when what is unused is zero, as *ret is. */
+static void range_clean(const struct want_range *want, struct want_range *ret)
+{
+	ret->gateway = want->gateway;
+	ret->subnet.addr = want->subnet.addr;
+	ret->subnet.len = want->subnet.len;
+	ret->vips_len = MIN(want->vips_len, NET_VIPS_MAX);
+	for (uint32_t i = 0; i < ret->vips_len; i++) {
+		ret->vips[i].addr = want->vips[i].addr;
+		ret->vips[i].len = want->vips[i].len;
+	}
+}
+
 static struct want_zone zone_clean(const struct want_zone *want)
 {
 	struct want_zone clean;
@@ -140,14 +152,9 @@ static struct want_zone zone_clean(const struct want_zone *want)
 	clean.vni = want->vni;
 	memcpy(clean.name, want->name,
 	       strnlen(want->name, sizeof(clean.name) - 1));
-	clean.gateway = want->gateway;
-	clean.subnet.addr = want->subnet.addr;
-	clean.subnet.len = want->subnet.len;
-	clean.vips_len = MIN(want->vips_len, NET_VIPS_MAX);
-	for (uint32_t i = 0; i < clean.vips_len; i++) {
-		clean.vips[i].addr = want->vips[i].addr;
-		clean.vips[i].len = want->vips[i].len;
-	}
+	clean.ranges_len = MIN(want->ranges_len, RANGES_MAX);
+	for (uint32_t i = 0; i < clean.ranges_len; i++)
+		range_clean(&want->ranges[i], &clean.ranges[i]);
 	clean.internal = want->internal;
 	return clean;
 }
@@ -157,7 +164,8 @@ bool shadow_zone_is_open(const struct shadow *s, uint32_t vni,
 {
 	const struct zone_item *zone = zone_find(s, vni);
 
-	return zone && zone->fds[0] >= 0 && ip_eq(&zone->want.gateway, gateway);
+	return zone && zone->fds[0] >= 0 &&
+	       ip_eq(&zone->want.ranges[0].gateway, gateway);
 }
 
 bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
@@ -203,7 +211,7 @@ bool shadow_zone_take_dead(struct shadow *s, const struct ip_addr *gateway,
 {
 	for (struct zone_item *zone = s->zones; zone; zone = zone->hh.next) {
 		if (!zone->item.dead || zone->fds[0] < 0 ||
-		    !ip_eq(&zone->want.gateway, gateway))
+		    !ip_eq(&zone->want.ranges[0].gateway, gateway))
 			continue;
 		ret[0] = take_fd(zone->fds[0]);
 		ret[1] = take_fd(zone->fds[1]);
@@ -378,7 +386,7 @@ bool shadow_reverse_put(struct shadow *s, const struct want_reverse *want)
 
 	memset(&clean, 0, sizeof(clean));
 	clean.vni = want->vni;
-	clean.len = MIN(want->len, REVERSE_PREFIXES_MAX);
+	clean.len = MIN(want->len, NET_PREFIXES_MAX);
 	for (uint32_t i = 0; i < clean.len; i++) {
 		clean.prefixes[i].addr = want->prefixes[i].addr;
 		clean.prefixes[i].len = want->prefixes[i].len;

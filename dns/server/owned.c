@@ -81,7 +81,7 @@ int owned_put(struct owned *o, const struct want_reverse *want)
 {
 	struct owner *owner;
 
-	if (want->len > REVERSE_PREFIXES_MAX)
+	if (want->len > NET_PREFIXES_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < want->len; i++)
 		if (want->prefixes[i].len > LEN_MAX)

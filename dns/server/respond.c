@@ -108,7 +108,8 @@ enum step_verdict respond_ns(struct job *job, unsigned zone)
 	const struct zone *asked = job->view.len
 					   ? job->view.zones[0]
 					   : zones_next(job->env->zones, NULL);
-	const struct ip_addr *gw = asked ? &asked->want.gateway : NULL;
+	const struct ip_addr *gw =
+		asked ? &asked->want.ranges[0].gateway : NULL;
 	bool v4 = gw && ip_is_v4(gw);
 
 	if (!gw || job->q->type != (v4 ? ns_t_a : ns_t_aaaa))

@@ -308,7 +308,7 @@ int server_zone_put(struct server *s, const struct want_zone *want,
 		return err;
 	if (fds[0] >= 0) {
 		listeners_drop(s, want->vni);
-		listener_new(s, want->vni, &want->gateway, fds);
+		listener_new(s, want->vni, &want->ranges[0].gateway, fds);
 	}
 	upstreams_apply(s);
 	return 0;

@@ -70,8 +70,11 @@ int zones_put(struct zones *z, const struct want_zone *want)
 	struct zone *zone;
 
 	if (dns_name_parse(want->name, &name) || name.labels != 1 ||
-	    want->vips_len > NET_VIPS_MAX)
+	    want->ranges_len > RANGES_MAX)
 		return -EINVAL;
+	for (uint32_t i = 0; i < want->ranges_len; i++)
+		if (want->ranges[i].vips_len > NET_VIPS_MAX)
+			return -EINVAL;
 	HASH_FIND(hh, z->zones, &want->vni, sizeof(want->vni), zone);
 	if (!zone) {
 		zone = xzalloc(sizeof(*zone));
@@ -116,8 +119,9 @@ const struct zone *zones_next(const struct zones *z, const struct zone *zone)
 bool zones_has_gateway(const struct zones *z, const struct ip_addr *addr)
 {
 	for (const struct zone *zone = z->zones; zone; zone = zone->hh.next)
-		if (ip_eq(&zone->want.gateway, addr))
-			return true;
+		for (uint32_t i = 0; i < zone->want.ranges_len; i++)
+			if (ip_eq(&zone->want.ranges[i].gateway, addr))
+				return true;
 	return false;
 }
 
@@ -127,17 +131,26 @@ static bool holds(const struct ip_prefix *outer, const struct ip_prefix *inner)
 	       prefix_contains(outer, &inner->addr);
 }
 
+/* The range's prefix that holds it, or NULL. */
+static const struct ip_prefix *range_holds(const struct want_range *range,
+					   const struct ip_prefix *inner)
+{
+	if (holds(&range->subnet, inner))
+		return &range->subnet;
+	for (uint32_t i = 0; i < range->vips_len; i++)
+		if (holds(&range->vips[i], inner))
+			return &range->vips[i];
+	return NULL;
+}
+
 const struct zone *zones_reverse(const struct zones *z,
 				 const struct ip_prefix *prefix,
 				 const struct ip_prefix **outer)
 {
 	for (const struct zone *zone = z->zones; zone; zone = zone->hh.next) {
-		*outer = &zone->want.subnet;
-		if (holds(*outer, prefix))
-			return zone;
-		for (uint32_t i = 0; i < zone->want.vips_len; i++) {
-			*outer = &zone->want.vips[i];
-			if (holds(*outer, prefix))
+		for (uint32_t i = 0; i < zone->want.ranges_len; i++) {
+			*outer = range_holds(&zone->want.ranges[i], prefix);
+			if (*outer)
 				return zone;
 		}
 	}

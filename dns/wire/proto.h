@@ -27,7 +27,7 @@
 #include "packed.h"
 
 #define PROTO_MAGIC 0x6e646e73
-#define PROTO_VERSION 4
+#define PROTO_VERSION 5
 #define PROTO_BUILD_LEN 32
 #define PROTO_UPSTREAMS_MAX 8
 /* UDP, then TCP. */

@@ -68,6 +68,8 @@ const char *prefix_str(const struct ip_prefix *p, char buf[PREFIX_STRLEN]);
 
 struct ip_prefix prefix_make(const struct ip_addr *addr, uint8_t len);
 struct ip_prefix prefix_host(const struct ip_addr *addr);
+/* All addresses of this one's family. */
+struct ip_prefix prefix_all(const struct ip_addr *addr);
 
 /* The length the family shows: 24 for a v4-mapped /120. */
 uint8_t prefix_shown_len(const struct ip_prefix *p);

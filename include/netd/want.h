@@ -26,14 +26,25 @@
 /* VIP ranges a network may grow to; each is a /22 unless set otherwise. */
 #define NET_VIPS_MAX 16
 
-/* A network, on every node: where its addresses lie. */
-struct want_net {
-	uint32_t vni;
-	char name[NAME_LEN];
+/* A network's addresses of one family. */
+struct want_range {
 	struct ip_prefix subnet;
 	struct ip_addr gateway;
 	struct ip_prefix vips[NET_VIPS_MAX];
 	uint32_t vips_len;
+};
+
+/* One or two, of any family, the primary first; two are of two families. */
+#define RANGES_MAX 2
+/* Its subnets and VIP ranges. */
+#define NET_PREFIXES_MAX (RANGES_MAX * (1 + NET_VIPS_MAX))
+
+/* A network, on every node: where its addresses lie. */
+struct want_net {
+	uint32_t vni;
+	char name[NAME_LEN];
+	struct want_range ranges[RANGES_MAX];
+	uint32_t ranges_len;
 	/* No way out: neither egress nor forwarded names. */
 	bool internal;
 	/* This node has pods on it: gateway address, routes, DNS socket. */
@@ -61,38 +72,49 @@ struct want_route {
 	struct ip_addr vtep;
 };
 
+struct want_pod_addr {
+	struct ip_addr addr;
+	/* The subnet's length in the 128-bit space, as struct ip_prefix. */
+	uint8_t prefix_len;
+	struct ip_addr gateway;
+};
+
+#define POD_VIPS_MAX (RANGES_MAX * NET_VIPS_MAX)
+
 /* One attachment of a pod on this node to a network. */
 struct want_pod {
 	char id[ENDPOINT_ID_LEN];
 	/* For people: link alias, log lines. */
 	char pod[POD_NAME_LEN];
 	uint32_t vni;
-	struct ip_addr addr;
-	/* The subnet's length in the 128-bit space, as struct ip_prefix. */
-	uint8_t prefix_len;
-	struct ip_addr gateway;
+	/* One of each of its network's families, as the network's ranges. */
+	struct want_pod_addr addrs[RANGES_MAX];
+	uint32_t addrs_len;
 	struct mac_addr mac;
 	/* Name inside the pod; empty: the first free of eth0, eth1, ... */
 	char ifname[LINK_NAME_LEN];
 	/* Its sockets' queries to the host's resolvers go to the gateway. */
 	bool asks_host;
 	uint32_t mtu;
-	/* The default route leads through this network. */
+	/* The default routes lead through this network. */
 	bool default_route;
-	struct ip_prefix vips[NET_VIPS_MAX];
+	/* Of all families. */
+	struct ip_prefix vips[POD_VIPS_MAX];
 	uint32_t vips_len;
 };
 
 /*
  * One address and port that is balanced. addr none: a published port, which
- * every address of the node answers. proto ICMP with port 0: the VIP exists
- * and answers echo. Ports in host order.
+ * every address of the node answers that is of the family v6 says. proto ICMP
+ * with port 0: the VIP exists and answers echo. Ports in host order.
  */
 struct want_frontend {
 	uint32_t vni;
 	struct ip_addr addr;
 	uint16_t port;
 	uint8_t proto;
+	/* Where addr is none: for clients of IPv6, else for those of IPv4. */
+	bool v6;
 	/* A port of this node alone: addr is one of its own (a loopback one:
 	 * for its processes only), none all of them. It goes before a
 	 * published one. */
@@ -130,10 +152,8 @@ struct want_guard {
 struct want_zone {
 	uint32_t vni;
 	char name[NAME_LEN];
-	struct ip_addr gateway;
-	struct ip_prefix subnet;
-	struct ip_prefix vips[NET_VIPS_MAX];
-	uint32_t vips_len;
+	struct want_range ranges[RANGES_MAX];
+	uint32_t ranges_len;
 	bool internal;
 };
 
@@ -244,10 +264,8 @@ struct want_upstream {
  * DNS: addresses of a network, of every one in the cluster. The names that
  * lead back from them are ours, and never asked of others.
  */
-#define REVERSE_PREFIXES_MAX (1 + NET_VIPS_MAX)
-
 struct want_reverse {
 	uint32_t vni;
-	struct ip_prefix prefixes[REVERSE_PREFIXES_MAX];
+	struct ip_prefix prefixes[NET_PREFIXES_MAX];
 	uint32_t len;
 };

@@ -19,15 +19,19 @@ static json_t *route_show(const struct ip_prefix *dst, const struct ip_addr *gw)
 
 static json_t *routes_show(const struct want_pod *want)
 {
-	struct ip_addr any = ip_from_v4(0);
-	struct ip_prefix all = prefix_make(&any, 96);
 	json_t *list = json_array();
 
-	if (want->default_route)
-		json_array_append_new(list, route_show(&all, &want->gateway));
-	for (uint32_t i = 0; i < want->vips_len; i++)
-		json_array_append_new(list, route_show(&want->vips[i],
-						       &want->gateway));
+	for (uint32_t i = 0; i < want->addrs_len; i++) {
+		const struct ip_addr *gw = &want->addrs[i].gateway;
+		struct ip_prefix all = prefix_all(gw);
+
+		if (want->default_route)
+			json_array_append_new(list, route_show(&all, gw));
+		for (uint32_t k = 0; k < want->vips_len; k++)
+			if (prefix_contains(&all, &want->vips[k].addr))
+				json_array_append_new(
+					list, route_show(&want->vips[k], gw));
+	}
 	return list;
 }
 
@@ -50,7 +54,8 @@ static json_t *attachment_reply(const struct call *call, const struct pod *pod,
 				const struct attachment *at)
 {
 	struct want_pod want = reconcile_pod_want(call->rc, pod, at);
-	struct ip_prefix addr = { want.addr, want.prefix_len };
+	const struct want_pod_addr *first = &want.addrs[0];
+	struct ip_prefix addr = { first->addr, first->prefix_len };
 	char link[LINK_NAME_LEN], mac[MAC_STRLEN];
 	json_t *ports = json_array();
 
@@ -64,9 +69,10 @@ static json_t *attachment_reply(const struct call *call, const struct pod *pod,
 			 "name", pod->name, "network", at->network, "link",
 			 link, "interface", at->ifname, "mac",
 			 mac_str(&at->mac, mac), "mtu", (int)want.mtu, "ip",
-			 json_prefix(&addr), "gateway", json_ip(&want.gateway),
-			 "routes", routes_show(&want), "search",
-			 search_show(call, at->network), "ports", ports);
+			 json_prefix(&addr), "gateway",
+			 json_ip(&first->gateway), "routes", routes_show(&want),
+			 "search", search_show(call, at->network), "ports",
+			 ports);
 }
 
 static int read_text(struct call *call, const char *name, char *buf,

@@ -187,6 +187,11 @@ struct ip_prefix prefix_make(const struct ip_addr *addr, uint8_t len)
 	return (struct ip_prefix){ fill(addr, len, false), len };
 }
 
+struct ip_prefix prefix_all(const struct ip_addr *addr)
+{
+	return prefix_make(addr, ip_is_v4(addr) ? 96 : 0);
+}
+
 struct ip_prefix prefix_host(const struct ip_addr *addr)
 {
 	return (struct ip_prefix){ *addr, 128 };

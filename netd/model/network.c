@@ -154,14 +154,15 @@ struct want_net net_want(const struct net *net, bool joined)
 {
 	struct want_net want = {
 		.vni = net->vni,
-		.subnet = net->subnet,
-		.gateway = net_gateway(net),
-		.vips_len = net->vips_len,
 		.internal = net->internal,
 		.joined = joined,
 	};
+	struct want_range *range = &want.ranges[want.ranges_len++];
 
 	memcpy(want.name, net->name, sizeof(want.name));
-	memcpy(want.vips, net->vips, sizeof(want.vips));
+	range->subnet = net->subnet;
+	range->gateway = net_gateway(net);
+	range->vips_len = net->vips_len;
+	memcpy(range->vips, net->vips, sizeof(range->vips));
 	return want;
 }

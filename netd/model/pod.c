@@ -407,9 +407,8 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 	const struct attachment *way_out = default_attachment(m, pod);
 	struct want_pod want = {
 		.vni = net->vni,
-		.addr = at->addr,
-		.prefix_len = net->subnet.len,
-		.gateway = net_gateway(net),
+		.addrs = { { at->addr, net->subnet.len, net_gateway(net) } },
+		.addrs_len = 1,
 		.mac = at->mac,
 		.mtu = net->mtu ? MIN(net->mtu, mtu) : mtu,
 		.default_route = at == way_out,
@@ -422,6 +421,6 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 	memcpy(want.id, at->id, sizeof(want.id));
 	memcpy(want.pod, pod->name, sizeof(want.pod));
 	memcpy(want.ifname, at->ifname, sizeof(want.ifname));
-	memcpy(want.vips, net->vips, sizeof(want.vips));
+	memcpy(want.vips, net->vips, sizeof(net->vips));
 	return want;
 }

@@ -10,31 +10,50 @@
 #include "nft.h"
 #include "state.h"
 
-/* The prefix number i of a network: the subnet, then the VIP ranges. */
-static const struct ip_prefix *net_prefix(const struct want_net *net,
-					  uint32_t i)
-{
-	return i ? &net->vips[i - 1] : &net->subnet;
-}
+/* What is routed by netd0: a network's subnets and VIP ranges. */
+struct net_prefixes {
+	struct ip_prefix list[NET_PREFIXES_MAX];
+	uint32_t len;
+};
 
-static uint32_t net_prefixes(const struct want_net *net)
+static struct net_prefixes net_prefixes(const struct want_net *net)
 {
-	return 1 + MIN(net->vips_len, NET_VIPS_MAX);
+	struct net_prefixes all = { .len = 0 };
+
+	for (uint32_t i = 0; i < net->ranges_len; i++) {
+		const struct want_range *range = &net->ranges[i];
+
+		all.list[all.len++] = range->subnet;
+		for (uint32_t k = 0; k < MIN(range->vips_len, NET_VIPS_MAX);
+		     k++)
+			all.list[all.len++] = range->vips[k];
+	}
+	return all;
 }
 
 static bool net_has_prefix(const struct want_net *net,
 			   const struct ip_prefix *p)
 {
-	for (uint32_t i = 0; i < net_prefixes(net); i++) {
-		if (prefix_eq(net_prefix(net, i), p))
+	struct net_prefixes all = net_prefixes(net);
+
+	for (uint32_t i = 0; i < all.len; i++) {
+		if (prefix_eq(&all.list[i], p))
 			return true;
 	}
 	return false;
 }
 
-static bool net_has_gateway(const struct want_net *net)
+/* Is that an address netd0 has to have for this network? */
+static bool net_has_gateway(const struct want_net *net,
+			    const struct ip_addr *gateway)
 {
-	return net->joined && !ip_is_none(&net->gateway);
+	if (!net->joined || ip_is_none(gateway))
+		return false;
+	for (uint32_t i = 0; i < net->ranges_len; i++) {
+		if (ip_eq(&net->ranges[i].gateway, gateway))
+			return true;
+	}
+	return false;
 }
 
 static struct nl_route net_route(const struct overlay *ov,
@@ -53,12 +72,17 @@ static struct nl_route net_route(const struct overlay *ov,
 
 static bool net_is_same(const struct want_net *a, const struct want_net *b)
 {
+	struct net_prefixes all = net_prefixes(a);
+
 	if (a->joined != b->joined || a->internal != b->internal ||
-	    !ip_eq(&a->gateway, &b->gateway) ||
-	    net_prefixes(a) != net_prefixes(b))
+	    a->ranges_len != b->ranges_len || all.len != net_prefixes(b).len)
 		return false;
-	for (uint32_t i = 0; i < net_prefixes(a); i++) {
-		if (!prefix_eq(net_prefix(a, i), net_prefix(b, i)))
+	for (uint32_t i = 0; i < a->ranges_len; i++) {
+		if (!ip_eq(&a->ranges[i].gateway, &b->ranges[i].gateway))
+			return false;
+	}
+	for (uint32_t i = 0; i < all.len; i++) {
+		if (!net_has_prefix(b, &all.list[i]))
 			return false;
 	}
 	return true;
@@ -85,48 +109,77 @@ static int net_put_gateway(struct overlay *ov, const struct ip_addr *gateway)
 		   : 0;
 }
 
+static int net_drop_gateway(struct overlay *ov, const struct ip_addr *gateway)
+{
+	struct ip_prefix host = prefix_host(gateway);
+	int err = nl_addr_del(ov->nl, ov->tunnel.ifindex, &host);
+
+	return err ? ov_fail(ov, err, "cannot remove a gateway") : 0;
+}
+
 /* What `old` put into the kernel and `next` (or nobody) does not want. */
 static int net_drop(struct overlay *ov, const struct want_net *old,
 		    const struct want_net *next)
 {
-	struct ip_prefix host = prefix_host(&old->gateway);
+	struct net_prefixes all = net_prefixes(old);
 	int err, ret = 0;
 
-	for (uint32_t i = 0; i < net_prefixes(old); i++) {
-		struct nl_route route = net_route(ov, net_prefix(old, i));
+	for (uint32_t i = 0; i < all.len; i++) {
+		struct nl_route route = net_route(ov, &all.list[i]);
 
-		if (next && net_has_prefix(next, net_prefix(old, i)))
+		if (next && net_has_prefix(next, &all.list[i]))
 			continue;
 		err = nl_route_del(ov->nl, &route);
 		if (err)
 			ret = ov_fail(ov, err, "cannot remove a route");
 	}
-	if (!net_has_gateway(old) || (next && net_has_gateway(next) &&
-				      ip_eq(&next->gateway, &old->gateway)))
-		return ret;
-	err = nl_addr_del(ov->nl, ov->tunnel.ifindex, &host);
-	return err ? ov_fail(ov, err, "cannot remove a gateway") : ret;
+	for (uint32_t i = 0; i < old->ranges_len; i++) {
+		const struct ip_addr *gateway = &old->ranges[i].gateway;
+
+		if (!net_has_gateway(old, gateway) ||
+		    (next && net_has_gateway(next, gateway)))
+			continue;
+		err = net_drop_gateway(ov, gateway);
+		ret = ret ? ret : err;
+	}
+	return ret;
 }
 
-/* Egress of networks outside the pools needs a place in the table. */
-static bool net_is_own_pool(const struct overlay *ov,
-			    const struct want_net *net)
+static bool net_is_in_pool(const struct overlay *ov,
+			   const struct ip_prefix *subnet)
 {
-	if (net->internal)
-		return false;
 	for (size_t i = 0; i < ov->config.pools_len; i++) {
 		const struct ip_prefix *pool = &ov->config.pools[i];
 
-		if (pool->len <= net->subnet.len &&
-		    prefix_contains(pool, &net->subnet.addr))
-			return false;
+		if (pool->len <= subnet->len &&
+		    prefix_contains(pool, &subnet->addr))
+			return true;
 	}
-	return true;
+	return false;
+}
+
+/* Egress of subnets outside the pools needs a place in the table. Adds them
+ * to the list, if there is one. */
+static size_t net_own_pools(const struct overlay *ov,
+			    const struct want_net *net, struct ip_prefix *list)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; !net->internal && i < net->ranges_len; i++) {
+		const struct ip_prefix *subnet = &net->ranges[i].subnet;
+
+		if (net_is_in_pool(ov, subnet))
+			continue;
+		if (list)
+			list[n] = *subnet;
+		n++;
+	}
+	return n;
 }
 
 int net_put_nft(struct overlay *ov)
 {
-	size_t max = ov->config.pools_len + HASH_COUNT(ov->nets);
+	size_t max = ov->config.pools_len + RANGES_MAX * HASH_COUNT(ov->nets);
 	struct ip_prefix *pools = xzalloc((max + 1) * sizeof(*pools));
 	struct nft_config config = {
 		.tunnel = TUNNEL_NAME,
@@ -142,8 +195,8 @@ int net_put_nft(struct overlay *ov)
 	for (size_t i = 0; i < ov->config.pools_len; i++)
 		pools[i] = ov->config.pools[i];
 	HASH_ITER (hh, ov->nets, net, next) {
-		if (net_is_own_pool(ov, &net->want))
-			pools[config.pools_len++] = net->want.subnet;
+		config.pools_len +=
+			net_own_pools(ov, &net->want, pools + config.pools_len);
 	}
 	err = nft_put(&config, text, sizeof(text));
 	free(pools);
@@ -160,12 +213,15 @@ static int net_update_nft(struct overlay *ov)
 
 static int net_put_kernel(struct overlay *ov, const struct want_net *want)
 {
+	struct net_prefixes all = net_prefixes(want);
 	int err = 0;
 
-	for (uint32_t i = 0; i < net_prefixes(want) && !err; i++)
-		err = net_put_route(ov, net_prefix(want, i));
-	if (!err && net_has_gateway(want))
-		err = net_put_gateway(ov, &want->gateway);
+	for (uint32_t i = 0; i < all.len && !err; i++)
+		err = net_put_route(ov, &all.list[i]);
+	for (uint32_t i = 0; i < want->ranges_len && !err; i++) {
+		if (net_has_gateway(want, &want->ranges[i].gateway))
+			err = net_put_gateway(ov, &want->ranges[i].gateway);
+	}
 	return err;
 }
 
@@ -190,10 +246,10 @@ int overlay_net_put(struct overlay *ov, const struct want_net *want)
 		net = xzalloc(sizeof(*net));
 		net->vni = want->vni;
 		HASH_ADD(hh, ov->nets, vni, sizeof(net->vni), net);
-		ov->nft_is_old |= net_is_own_pool(ov, want);
+		ov->nft_is_old |= net_own_pools(ov, want, NULL) > 0;
 	} else {
-		ov->nft_is_old |= net_is_own_pool(ov, want) ||
-				  net_is_own_pool(ov, &net->want);
+		ov->nft_is_old |= net_own_pools(ov, want, NULL) ||
+				  net_own_pools(ov, &net->want, NULL);
 		err = net_drop(ov, &net->want, want);
 	}
 	net->want = *want;
@@ -212,7 +268,7 @@ static int net_forget(struct overlay *ov, struct ov_net *net)
 		net->is_dirty = true;
 		return err;
 	}
-	ov->nft_is_old |= net_is_own_pool(ov, &net->want);
+	ov->nft_is_old |= net_own_pools(ov, &net->want, NULL) > 0;
 	HASH_DEL(ov->nets, net);
 	free(net);
 	return 0;
@@ -329,20 +385,26 @@ static bool net_kernel_has_addr(const struct net_kernel *k,
 static int net_repair_one(struct overlay *ov, const struct net_kernel *k,
 			  const struct want_net *want)
 {
+	struct net_prefixes all = net_prefixes(want);
 	int err, ret = 0;
 
-	for (uint32_t i = 0; i < net_prefixes(want); i++) {
-		struct nl_route route = net_route(ov, net_prefix(want, i));
+	for (uint32_t i = 0; i < all.len; i++) {
+		struct nl_route route = net_route(ov, &all.list[i]);
 
 		if (net_kernel_has_route(k, &route))
 			continue;
 		log_info("overlay: route put back net=%s", want->name);
-		err = net_put_route(ov, net_prefix(want, i));
+		err = net_put_route(ov, &all.list[i]);
 		ret = ret ? ret : err;
 	}
-	if (net_has_gateway(want) && !net_kernel_has_addr(k, &want->gateway)) {
+	for (uint32_t i = 0; i < want->ranges_len; i++) {
+		const struct ip_addr *gateway = &want->ranges[i].gateway;
+
+		if (!net_has_gateway(want, gateway) ||
+		    net_kernel_has_addr(k, gateway))
+			continue;
 		log_info("overlay: gateway put back net=%s", want->name);
-		err = net_put_gateway(ov, &want->gateway);
+		err = net_put_gateway(ov, gateway);
 		ret = ret ? ret : err;
 	}
 	return ret;
@@ -384,7 +446,7 @@ static bool net_wants_addr(const struct overlay *ov, const struct ip_addr *a)
 	struct ov_net *net, *next;
 
 	HASH_ITER (hh, ov->nets, net, next) {
-		if (net_has_gateway(&net->want) && ip_eq(&net->want.gateway, a))
+		if (net_has_gateway(&net->want, a))
 			return true;
 	}
 	return false;

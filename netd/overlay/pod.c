@@ -156,43 +156,57 @@ static int pod_make_link(struct overlay *ov, const struct want_pod *want,
 }
 
 static int pod_add_route(struct nl *in, uint32_t ifindex,
-			 const struct want_pod *want, struct ip_prefix dst)
+			 const struct want_pod_addr *at, struct ip_prefix dst)
 {
 	struct nl_route route = {
 		.ifindex = ifindex,
 		.dst = dst,
-		.via = want->gateway,
+		.via = at->gateway,
 		.protocol = OVERLAY_RTPROT,
 	};
 
 	return nl_route_put(in, &route);
 }
 
-static struct ip_prefix pod_default(const struct ip_addr *gateway)
+static int pod_add_addr(struct nl *in, uint32_t ifindex,
+			const struct want_pod_addr *at)
 {
-	return prefix_make(gateway, ip_is_v4(gateway) ? 96 : 0);
+	struct ip_prefix addr = { at->addr, at->prefix_len };
+
+	return nl_addr_add(in, ifindex, &addr);
 }
 
-/* Address and routes inside; a route needs its link up. */
+/* By the gateway of one address: what is of its family. */
+static int pod_add_routes(struct nl *in, uint32_t ifindex,
+			  const struct want_pod *want,
+			  const struct want_pod_addr *at)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < MIN(want->vips_len, POD_VIPS_MAX) && !err; i++)
+		if (ip_is_v4(&want->vips[i].addr) == ip_is_v4(&at->addr))
+			err = pod_add_route(in, ifindex, at, want->vips[i]);
+	if (!err && want->default_route)
+		err = pod_add_route(in, ifindex, at, prefix_all(&at->gateway));
+	return err;
+}
+
+/* Addresses and routes inside; a route needs its link up. */
 static int pod_configure(struct nl *in, const struct want_pod *want,
 			 const char *ifname)
 {
-	struct ip_prefix addr = { want->addr, want->prefix_len };
 	struct nl_link eth;
 	int err;
 
 	err = nl_link_up(in, POD_LO_IFINDEX);
 	if (!err)
 		err = nl_link_get(in, ifname, &eth);
-	if (!err)
-		err = nl_addr_add(in, eth.ifindex, &addr);
+	for (uint32_t i = 0; i < want->addrs_len && !err; i++)
+		err = pod_add_addr(in, eth.ifindex, &want->addrs[i]);
 	if (!err)
 		err = nl_link_up(in, eth.ifindex);
-	for (uint32_t i = 0; i < MIN(want->vips_len, NET_VIPS_MAX) && !err; i++)
-		err = pod_add_route(in, eth.ifindex, want, want->vips[i]);
-	if (!err && want->default_route)
-		err = pod_add_route(in, eth.ifindex, want,
-				    pod_default(&want->gateway));
+	for (uint32_t i = 0; i < want->addrs_len && !err; i++)
+		err = pod_add_routes(in, eth.ifindex, want, &want->addrs[i]);
 	return err;
 }
 

@@ -10,17 +10,24 @@
 
 struct inside {
 	const struct want_pod *want;
-	bool has_addr, has_default;
-	/* One bit for every range of VIPs whose route is there. */
-	uint32_t vips;
+	/* One bit each: for every address, for the default route by its
+	 * gateway, for every range of VIPs. */
+	uint32_t addrs, defaults, vips;
 };
+
+_Static_assert(POD_VIPS_MAX <= 32, "a bit for every range");
 
 static bool addr_seen(void *arg, const struct nl_ifaddr *a)
 {
 	struct inside *in = arg;
 
-	in->has_addr |= ip_eq(&a->addr.addr, &in->want->addr) &&
-			a->addr.len == in->want->prefix_len;
+	for (uint32_t i = 0; i < in->want->addrs_len; i++) {
+		const struct want_pod_addr *at = &in->want->addrs[i];
+
+		if (ip_eq(&a->addr.addr, &at->addr) &&
+		    a->addr.len == at->prefix_len)
+			in->addrs |= UINT32_C(1) << i;
+	}
 	return true;
 }
 
@@ -28,9 +35,14 @@ static bool route_seen(void *arg, const struct nl_route *r)
 {
 	struct inside *in = arg;
 
-	in->has_default |= prefix_size(&r->dst) >= (int64_t)1 << 32 &&
-			   ip_eq(&r->via, &in->want->gateway);
-	for (uint32_t i = 0; i < MIN(in->want->vips_len, NET_VIPS_MAX); i++)
+	for (uint32_t i = 0; i < in->want->addrs_len; i++) {
+		const struct want_pod_addr *at = &in->want->addrs[i];
+		struct ip_prefix all = prefix_all(&at->addr);
+
+		if (prefix_eq(&r->dst, &all) && ip_eq(&r->via, &at->gateway))
+			in->defaults |= UINT32_C(1) << i;
+	}
+	for (uint32_t i = 0; i < MIN(in->want->vips_len, POD_VIPS_MAX); i++)
 		if (prefix_eq(&r->dst, &in->want->vips[i]))
 			in->vips |= UINT32_C(1) << i;
 	return true;
@@ -59,19 +71,25 @@ static int check_addresses(struct overlay *ov, struct nl *nl,
 {
 	struct inside in = { .want = want };
 	char text[PREFIX_STRLEN];
-	uint32_t vips = MIN(want->vips_len, NET_VIPS_MAX);
-	struct ip_prefix addr = { want->addr, want->prefix_len };
+	uint32_t vips = MIN(want->vips_len, POD_VIPS_MAX);
 
 	if (nl_addr_each(nl, addr_seen, &in) ||
 	    nl_route_each(nl, ifindex, route_seen, &in))
 		return ov_say(ov, -EIO, "cannot look into the pod: %s",
 			      nl_error(nl));
-	if (!in.has_addr)
-		return ov_say(ov, -ENOENT, "%s has lost its address %s", ifname,
-			      prefix_str(&addr, text));
-	if (want->default_route && !in.has_default)
-		return ov_say(ov, -ENOENT, "%s has lost the default route",
-			      ifname);
+	for (uint32_t i = 0; i < want->addrs_len; i++) {
+		struct ip_prefix addr = { want->addrs[i].addr,
+					  want->addrs[i].prefix_len };
+
+		if (!(in.addrs & UINT32_C(1) << i))
+			return ov_say(ov, -ENOENT, "%s has lost its address %s",
+				      ifname, prefix_str(&addr, text));
+		if (want->default_route && !(in.defaults & UINT32_C(1) << i))
+			return ov_say(ov, -ENOENT,
+				      "%s has lost the default route by %s",
+				      ifname,
+				      ip_str(&want->addrs[i].gateway, text));
+	}
 	for (uint32_t i = 0; i < vips; i++)
 		if (!(in.vips & UINT32_C(1) << i))
 			return ov_say(ov, -ENOENT,

@@ -197,24 +197,26 @@ static struct want_zone zone_want(const struct want_net *net)
 {
 	struct want_zone zone = {
 		.vni = net->vni,
-		.gateway = net->gateway,
-		.subnet = net->subnet,
-		.vips_len = net->vips_len,
+		.ranges_len = net->ranges_len,
 		.internal = net->internal,
 	};
 
 	memcpy(zone.name, net->name, sizeof(zone.name));
-	memcpy(zone.vips, net->vips, sizeof(zone.vips));
+	memcpy(zone.ranges, net->ranges, sizeof(zone.ranges));
 	return zone;
 }
 
 static int tell_reverse(struct reconcile *rc, const struct want_net *net)
 {
-	struct want_reverse want = { .vni = net->vni,
-				     .prefixes = { net->subnet },
-				     .len = 1 + net->vips_len };
+	struct want_reverse want = { .vni = net->vni };
 
-	memcpy(want.prefixes + 1, net->vips, sizeof(net->vips));
+	for (uint32_t i = 0; i < net->ranges_len; i++) {
+		const struct want_range *range = &net->ranges[i];
+
+		want.prefixes[want.len++] = range->subnet;
+		for (uint32_t k = 0; k < range->vips_len; k++)
+			want.prefixes[want.len++] = range->vips[k];
+	}
 	return dns_reverse_put(rc->cfg.dns, &want);
 }
 

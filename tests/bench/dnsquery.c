@@ -30,12 +30,14 @@ static void name_add(struct zones *z, uint32_t n)
 static struct zones *content_make(uint32_t names)
 {
 	struct zones *z = zones_new();
-	struct want_zone zone = { .vni = VNI, .name = "default" };
+	struct want_zone zone = { .vni = VNI,
+				  .name = "default",
+				  .ranges_len = 1 };
 	struct want_client pod = { .vni = { VNI }, .vni_len = 1 };
 
 	zones_set_domain(z, "cluster.local");
-	prefix_parse("10.99.0.0/16", &zone.subnet);
-	ip_parse("10.99.0.1", &zone.gateway);
+	prefix_parse("10.99.0.0/16", &zone.ranges[0].subnet);
+	ip_parse("10.99.0.1", &zone.ranges[0].gateway);
 	ip_parse("10.99.0.5", &pod.addr);
 	zones_put(z, &zone);
 	zones_client_put(z, &pod);

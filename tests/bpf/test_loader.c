@@ -333,16 +333,17 @@ static void test_net_changes(void **state)
 {
 	size_t n = in_kernel(w->bpf->skel->maps.routes);
 	struct want_net want = { .vni = 400,
-				 .subnet = net("10.4.0.0/16"),
-				 .gateway = ip("10.4.0.1"),
-				 .vips = { net("10.81.0.0/22"),
-					   net("10.81.4.0/22") },
-				 .vips_len = 2 };
+				 .ranges = { { .subnet = net("10.4.0.0/16"),
+					       .gateway = ip("10.4.0.1"),
+					       .vips = { net("10.81.0.0/22"),
+							 net("10.81.4.0/22") },
+					       .vips_len = 2 } },
+				 .ranges_len = 1 };
 
 	(void)state;
 	OK(ebpf_net_put(w->bpf, &want));
 	assert_int_equal(in_kernel(w->bpf->skel->maps.routes), n + 4);
-	want.vips_len = 1;
+	want.ranges[0].vips_len = 1;
 	OK(ebpf_net_put(w->bpf, &want));
 	assert_int_equal(in_kernel(w->bpf->skel->maps.routes), n + 3);
 	OK(ebpf_net_del(w->bpf, 400));

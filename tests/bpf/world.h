@@ -151,10 +151,11 @@ static inline void world_net(struct world *w, uint32_t vni, const char *name,
 			     const char *vips, bool internal)
 {
 	struct want_net want = { .vni = vni,
-				 .subnet = net(subnet),
-				 .gateway = ip(gateway),
-				 .vips = { net(vips) },
-				 .vips_len = 1,
+				 .ranges = { { .subnet = net(subnet),
+					       .gateway = ip(gateway),
+					       .vips = { net(vips) },
+					       .vips_len = 1 } },
+				 .ranges_len = 1,
 				 .internal = internal,
 				 .joined = true };
 
@@ -179,12 +180,14 @@ static inline void world_node(struct world *w, const char *name,
 static inline struct want_pod world_want_pod(const char *id, uint32_t vni,
 					     const char *addr, const char *m)
 {
-	struct want_pod want = {
-		.vni = vni, .addr = ip(addr), .prefix_len = 112, .mac = mac(m)
-	};
-	struct ip_prefix net = prefix_make(&want.addr, want.prefix_len);
+	struct want_pod want = { .vni = vni, .addrs_len = 1, .mac = mac(m) };
+	struct want_pod_addr *at = &want.addrs[0];
+	struct ip_prefix net;
 
-	want.gateway = ip_add(&net.addr, 1);
+	at->addr = ip(addr);
+	at->prefix_len = 112;
+	net = prefix_make(&at->addr, at->prefix_len);
+	at->gateway = ip_add(&net.addr, 1);
 	str_copy(want.id, sizeof(want.id), id);
 	return want;
 }

@@ -167,29 +167,32 @@ static int do_upstreams(struct world *w, char **words, size_t n)
 /* zone NET VNI GATEWAY SUBNET [vips PREFIX].. [internal] */
 static int do_zone(struct world *w, char **words, size_t n)
 {
-	struct want_zone want = { .vni = 0 };
+	struct want_zone want = { .ranges_len = 1 };
+	struct want_range *range = &want.ranges[0];
 	struct net *net = &w->nets[w->nets_len];
 
 	if (n < 5 || w->nets_len == NETS_MAX ||
 	    str_to_u32(words[2], 1, 1 << 24, &want.vni) ||
-	    ip_parse(words[3], &want.gateway) ||
-	    prefix_parse(words[4], &want.subnet))
+	    ip_parse(words[3], &range->gateway) ||
+	    prefix_parse(words[4], &range->subnet))
 		return -EINVAL;
 	str_copy(want.name, sizeof(want.name), words[1]);
 	for (size_t i = 5; i < n; i++) {
 		if (str_eq(words[i], "internal"))
 			want.internal = true;
-		else if (want.vips_len == NET_VIPS_MAX ||
-			 prefix_parse(words[i], &want.vips[want.vips_len++]))
+		else if (range->vips_len == NET_VIPS_MAX ||
+			 prefix_parse(words[i],
+				      &range->vips[range->vips_len++]))
 			return -EINVAL;
 	}
 	if (!net_find(w, words[1])) {
 		str_copy(net->name, sizeof(net->name), words[1]);
 		net->vni = want.vni;
-		net->gateway = want.gateway;
+		net->gateway = range->gateway;
 		w->nets_len++;
 	}
-	return address_need(&want.gateway) ? -EIO : dns_zone_put(w->dns, &want);
+	return address_need(&range->gateway) ? -EIO
+					     : dns_zone_put(w->dns, &want);
 }
 
 /* pod ADDR NET|VNI.. */
@@ -427,7 +430,7 @@ static int do_reverse(struct world *w, char **words, size_t n)
 	struct want_reverse want = { .vni = 0 };
 
 	if (str_to_u32(words[1], 1, 1 << 24, &want.vni) ||
-	    n - 2 > REVERSE_PREFIXES_MAX)
+	    n - 2 > NET_PREFIXES_MAX)
 		return -EINVAL;
 	for (size_t i = 2; i < n; i++)
 		if (prefix_parse(words[i], &want.prefixes[want.len++]))

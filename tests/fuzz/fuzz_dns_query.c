@@ -88,14 +88,17 @@ static struct zones *content_make(void)
 
 	zones_set_domain(z, "cluster.local");
 	for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
-		struct want_zone zone = { .vni = i, .internal = i == 1 };
+		struct want_zone zone = { .vni = i,
+					  .ranges_len = 1,
+					  .internal = i == 1 };
+		struct want_range *range = &zone.ranges[0];
 		struct want_client pod = { .vni = { i }, .vni_len = 1 };
 
 		str_copy(zone.name, sizeof(zone.name), names[i]);
-		zone.subnet.addr = ip_from_v4(0x0a010000 + 0x20000 * i);
-		zone.subnet.len = 112;
-		zone.gateway = ip_add(&zone.subnet.addr, 1);
-		pod.addr = ip_add(&zone.subnet.addr, 5);
+		range->subnet.addr = ip_from_v4(0x0a010000 + 0x20000 * i);
+		range->subnet.len = 112;
+		range->gateway = ip_add(&range->subnet.addr, 1);
+		pod.addr = ip_add(&range->subnet.addr, 5);
 		zones_put(z, &zone);
 		zones_client_put(z, &pod);
 		name_add(z, i, NAME_SERVICE, "redis", 1);

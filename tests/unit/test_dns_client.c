@@ -131,11 +131,11 @@ static void test_shadow_name_limits(void **state)
 static void test_shadow_zone_sockets(void **state)
 {
 	struct fixture *f = *state;
-	struct want_zone want = { .vni = 7, .name = "blue" };
+	struct want_zone want = { .vni = 7, .name = "blue", .ranges_len = 1 };
 	int fds[2] = { open("/dev/null", O_RDONLY | O_CLOEXEC),
 		       open("/dev/null", O_RDONLY | O_CLOEXEC) };
 
-	assert_int_equal(ip_parse("10.0.0.1", &want.gateway), 0);
+	assert_int_equal(ip_parse("10.0.0.1", &want.ranges[0].gateway), 0);
 	assert_true(shadow_zone_put(f->shadow, &want, fds, false));
 	assert_int_equal(fds[0], -1);
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
@@ -153,15 +153,17 @@ static void test_shadow_zone_sockets(void **state)
 	proto_fds_close(f->msg.fds);
 	/* A network made anew on the address takes the sockets over. */
 	assert_true(shadow_zone_del(f->shadow, 7));
-	assert_true(shadow_zone_take_dead(f->shadow, &want.gateway, fds));
+	assert_true(
+		shadow_zone_take_dead(f->shadow, &want.ranges[0].gateway, fds));
 	want.vni = 8;
 	assert_true(shadow_zone_put(f->shadow, &want, fds, false));
 	assert_int_equal(told(f), PROTO_ZONE_DEL);
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
 	assert_true(f->msg.fds[0] >= 0);
 	proto_fds_close(f->msg.fds);
-	assert_true(shadow_zone_is_open(f->shadow, 8, &want.gateway));
-	assert_false(shadow_zone_is_open(f->shadow, 7, &want.gateway));
+	assert_true(shadow_zone_is_open(f->shadow, 8, &want.ranges[0].gateway));
+	assert_false(
+		shadow_zone_is_open(f->shadow, 7, &want.ranges[0].gateway));
 }
 
 static void test_shadow_audit(void **state)

@@ -85,7 +85,9 @@ static void spin(struct ev_loop *loop, int ms)
 
 static void content_tell(struct dns *dns)
 {
-	struct want_zone zone = { .vni = VNI, .name = "default" };
+	struct want_zone zone = { .vni = VNI,
+				  .name = "default",
+				  .ranges_len = 1 };
 	struct want_client pod = { .vni = { VNI }, .vni_len = 1 };
 	struct want_name name = { .vni = VNI,
 				  .kind = NAME_SERVICE,
@@ -94,8 +96,8 @@ static void content_tell(struct dns *dns)
 				  .addrs_len = 1 };
 	struct ip_addr addr = ip_from_v4(0x0a32004d);
 
-	zone.gateway = ip_from_v4(GATEWAY);
-	prefix_parse("10.50.0.0/24", &zone.subnet);
+	zone.ranges[0].gateway = ip_from_v4(GATEWAY);
+	prefix_parse("10.50.0.0/24", &zone.ranges[0].subnet);
 	assert_int_equal(dns_audit_begin(dns), 0);
 	assert_int_equal(dns_zone_put(dns, &zone), 0);
 	for (uint32_t i = 0; i < CLIENTS_LEN; i++) {

@@ -37,12 +37,14 @@ static struct ip_addr ip(const char *text)
 static void zone_add(struct zones *z, uint32_t vni, const char *name,
 		     const char *subnet, const char *vips, bool internal)
 {
-	struct want_zone want = { .vni = vni, .vips_len = 1 };
+	struct want_zone want = { .vni = vni, .ranges_len = 1 };
+	struct want_range *range = &want.ranges[0];
 
 	str_copy(want.name, sizeof(want.name), name);
-	assert_int_equal(prefix_parse(subnet, &want.subnet), 0);
-	assert_int_equal(prefix_parse(vips, &want.vips[0]), 0);
-	want.gateway = ip_add(&want.subnet.addr, 1);
+	assert_int_equal(prefix_parse(subnet, &range->subnet), 0);
+	assert_int_equal(prefix_parse(vips, &range->vips[0]), 0);
+	range->vips_len = 1;
+	range->gateway = ip_add(&range->subnet.addr, 1);
 	want.internal = internal;
 	assert_int_equal(zones_put(z, &want), 0);
 }

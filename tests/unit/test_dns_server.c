@@ -109,11 +109,13 @@ static void name_tell(struct dns *dns, enum name_kind kind, const char *name,
 
 static void content_tell(struct dns *dns)
 {
-	struct want_zone zone = { .vni = VNI, .name = "default" };
+	struct want_zone zone = { .vni = VNI,
+				  .name = "default",
+				  .ranges_len = 1 };
 	struct want_client pod = { .vni = { VNI }, .vni_len = 1 };
 
-	zone.gateway = ip(GATEWAY);
-	prefix_parse("10.99.0.0/24", &zone.subnet);
+	zone.ranges[0].gateway = ip(GATEWAY);
+	prefix_parse("10.99.0.0/24", &zone.ranges[0].subnet);
 	pod.addr = ip(POD);
 	assert_int_equal(dns_audit_begin(dns), 0);
 	assert_int_equal(dns_zone_put(dns, &zone), 0);

@@ -163,13 +163,14 @@ static struct want_net net_want(void)
 	struct want_net net = {
 		.vni = 42,
 		.name = "blue",
-		.subnet = prefix("10.64.4.0/22"),
-		.gateway = addr("10.64.4.1"),
-		.vips_len = 1,
+		.ranges = { { .subnet = prefix("10.64.4.0/22"),
+			      .gateway = addr("10.64.4.1"),
+			      .vips = { prefix("10.80.4.0/22") },
+			      .vips_len = 1 } },
+		.ranges_len = 1,
 		.joined = true,
 	};
 
-	net.vips[0] = prefix("10.80.4.0/22");
 	return net;
 }
 
@@ -179,14 +180,14 @@ static struct want_pod pod_want(void)
 		.id = "0123456789ab",
 		.pod = "web.1",
 		.vni = 42,
-		.addr = addr("10.64.4.9"),
-		.prefix_len = prefix("10.64.4.0/22").len,
-		.gateway = addr("10.64.4.1"),
+		.addrs = { { addr("10.64.4.9"), prefix("10.64.4.0/22").len,
+			     addr("10.64.4.1") } },
+		.addrs_len = 1,
 		.default_route = true,
 		.vips_len = 1,
 	};
 
-	pod.mac = mac_from_ip(&pod.addr);
+	pod.mac = mac_from_ip(&pod.addrs[0].addr);
 	pod.vips[0] = prefix("10.80.4.0/22");
 	return pod;
 }
@@ -407,7 +408,7 @@ static void test_net_put_del(void **state)
 	assert_true(shows("ip -N route show dev netd0", "proto 78"));
 
 	/* Another range, no longer a member: only that changes. */
-	net.vips[0] = prefix("10.80.8.0/22");
+	net.ranges[0].vips[0] = prefix("10.80.8.0/22");
 	net.joined = false;
 	assert_int_equal(overlay_net_put(ov, &net), 0);
 	assert_false(shows("ip route show dev netd0", "10.80.4.0/22"));
@@ -474,8 +475,8 @@ static void test_net_outside_pools(void **state)
 	struct want_net net = net_want();
 
 	(void)state;
-	net.subnet = prefix("172.31.0.0/24");
-	net.gateway = addr("172.31.0.1");
+	net.ranges[0].subnet = prefix("172.31.0.0/24");
+	net.ranges[0].gateway = addr("172.31.0.1");
 	assert_int_equal(overlay_net_put(ov, &net), 0);
 	assert_true(shows("nft list set inet netd pools4", "172.31.0.0/24"));
 	net.internal = true;
@@ -535,8 +536,8 @@ static void test_pod_attach_second_net(void **state)
 
 	(void)state;
 	str_copy(b.id, sizeof(b.id), "bbbbbbbbbbbb");
-	b.addr = addr("10.65.0.9");
-	b.gateway = addr("10.65.0.1");
+	b.addrs[0].addr = addr("10.65.0.9");
+	b.addrs[0].gateway = addr("10.65.0.1");
 	b.vips_len = 0;
 	b.default_route = false;
 	assert_int_equal(overlay_pod_attach(ov, &a, pod_ns, &link), 0);
@@ -648,7 +649,7 @@ static void test_pod_attach_undo(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		bpf.fail_attach = cases[i].attach;
 		bpf.fail_put = cases[i].put;
-		want.gateway = addr(cases[i].gateway);
+		want.addrs[0].gateway = addr(cases[i].gateway);
 		bpf.deleted = 0;
 		assert_int_equal(overlay_pod_attach(ov, &want, pod_ns, &link),
 				 cases[i].want);
@@ -662,7 +663,7 @@ static void test_pod_attach_undo(void **state)
 		assert_false(pod_shows("ip link", "eth0"));
 	}
 	bpf.fail_attach = bpf.fail_put = 0;
-	want.gateway = addr("10.64.4.1");
+	want.addrs[0].gateway = addr("10.64.4.1");
 	assert_int_equal(overlay_pod_attach(ov, &want, pod_ns, &link), 0);
 }
 
@@ -842,7 +843,7 @@ static void test_routes_are_others(void **state)
 	     "ip route add default via 192.0.2.1");
 	n = overlay_routes(ov, &list);
 	for (size_t i = 0; i < n; i++) {
-		assert_false(prefix_eq(&list[i], &net.subnet));
+		assert_false(prefix_eq(&list[i], &net.ranges[0].subnet));
 		assert_true(prefix_shown_len(&list[i]) > 0);
 		hits += prefix_eq(&list[i], &want);
 	}
@@ -858,11 +859,11 @@ static void test_audit_sweeps(void **state)
 
 	(void)state;
 	other.vni = 43;
-	other.subnet = prefix("10.66.0.0/22");
-	other.gateway = addr("10.66.0.1");
-	other.vips_len = 0;
+	other.ranges[0].subnet = prefix("10.66.0.0/22");
+	other.ranges[0].gateway = addr("10.66.0.1");
+	other.ranges[0].vips_len = 0;
 	str_copy(gone.id, sizeof(gone.id), "dddddddddddd");
-	gone.addr = addr("10.64.4.10");
+	gone.addrs[0].addr = addr("10.64.4.10");
 	gone.default_route = false;
 	gone.vips_len = 0;
 	assert_int_equal(overlay_net_put(ov, &net), 0);
