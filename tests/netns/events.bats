@@ -46,7 +46,8 @@ last_of_store()
 @test "what is taken away is seen on both" {
 	n 2 pod rm web-1
 	n 1 service rm web --network blue
-	n 1 network rm blue
+	# When host 1 has seen that the pod is gone.
+	until_true 5 n 1 network rm blue
 	for k in 1 2; do
 		until_true 5 seen "$k" pod detached web-1
 		until_true 5 seen "$k" backend left web
