@@ -217,34 +217,48 @@ int attach_cgroup(struct ebpf *bpf)
 	return 0;
 }
 
-int attach_pod(struct ebpf *bpf, const char *id, uint32_t ifindex)
+static uint32_t prog_id(const struct bpf_program *prog)
 {
-	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
-	int err = tc_put(bpf, path, ifindex, true, bpf->skel->progs.from_pod);
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
 
-	return err ? ebpf_fail(bpf, err, "program of endpoint %s", id) : 0;
+	return bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len)
+		       ? 0
+		       : info.id;
 }
 
-void detach_pod(struct ebpf *bpf, const char *id)
-{
-	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
-
-	link_drop(path);
-}
-
-bool attach_pod_is(const struct ebpf *bpf, const char *id, uint32_t ifindex)
+bool attach_pod_is(const struct ebpf *bpf, uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
 		    .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE,
 		    .priority = FILTER_PRIORITY);
-	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
-	AUTO(fd_closep) int link = -1;
 
-	if (!bpf->tcx)
-		return !bpf_tc_query(&hook, &opts);
-	link = bpf_obj_get(path);
-	return link >= 0 && link_target(link) == ifindex;
+	return !bpf_tc_query(&hook, &opts) && opts.prog_id &&
+	       opts.prog_id == prog_id(bpf->skel->progs.from_pod);
+}
+
+/*
+ * A filter also where there is tcx: the kernel waits for an RCU grace period,
+ * with its lock on all links held, when the first tcx program comes to an
+ * interface (6.18: 13 ms), and a pod's is new with every pod.
+ */
+int attach_pod(struct ebpf *bpf, const char *id, uint32_t ifindex)
+{
+	AUTO(str_freep) char *path = pin_path(bpf, POD_PREFIX, id);
+	int fd = bpf_program__fd(bpf->skel->progs.from_pod);
+	int err = 0;
+
+	if (!attach_pod_is(bpf, ifindex)) {
+		ebpf_begin();
+		err = filter_put(ifindex, true, fd);
+	}
+	if (err)
+		return ebpf_fail(bpf, err, "program of endpoint %s", id);
+	/* Of a netd that used tcx here: its program would go first. */
+	link_drop(path);
+	ebpf_begin();
+	return 0;
 }
 
 int attach_uplink(struct ebpf *bpf, const char *name, uint32_t ifindex)
@@ -316,11 +330,8 @@ void attach_sweep(struct ebpf *bpf)
 static void audit_one(void *arg, const char *name)
 {
 	struct ebpf *bpf = arg;
-	const char *id = str_after(name, POD_PREFIX);
 	const char *uplink = str_after(name, UPLINK_PREFIX);
 
-	if (id && !pod_is_known(bpf, id))
-		detach_pod(bpf, id);
 	if (uplink && !uplink_is_known(bpf, uplink))
 		uplink_unpin(bpf->links_dir, name);
 }

@@ -47,7 +47,7 @@ int ebpf_pod_check(struct ebpf *bpf, const struct want_pod *want,
 	int err;
 
 	ebpf_begin();
-	if (!attach_pod_is(bpf, want->id, ifindex))
+	if (!attach_pod_is(bpf, ifindex))
 		return ebpf_fail(bpf, -ENOENT,
 				 "the program is not on the pod's link");
 	err = check_pod(bpf, want, ifindex);

@@ -103,7 +103,6 @@ int guard_audit_end(struct ebpf *bpf);
 void guard_free_all(struct ebpf *bpf);
 int pod_audit_end(struct ebpf *bpf);
 void pod_free_all(struct ebpf *bpf);
-bool pod_is_known(const struct ebpf *bpf, const char *id);
 void uplink_free_all(struct ebpf *bpf);
 bool uplink_is_known(const struct ebpf *bpf, const char *name);
 

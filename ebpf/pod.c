@@ -27,11 +27,6 @@ static struct pod *pod_find(const struct ebpf *bpf, const char *id)
 	return pod;
 }
 
-bool pod_is_known(const struct ebpf *bpf, const char *id)
-{
-	return pod_find(bpf, id) != NULL;
-}
-
 static struct abi_endpoint_key endpoint_key(uint32_t vni,
 					    const struct ip_addr *addr)
 {
@@ -244,14 +239,9 @@ static int pod_drop(struct ebpf *bpf, struct pod *pod)
 int ebpf_pod_del(struct ebpf *bpf, const char *id)
 {
 	struct pod *pod = pod_find(bpf, id);
-	int err;
 
 	ebpf_begin();
-	err = pod ? pod_drop(bpf, pod) : 0;
-	if (err)
-		return err;
-	detach_pod(bpf, id);
-	return 0;
+	return pod ? pod_drop(bpf, pod) : 0;
 }
 
 int ebpf_host_put(struct ebpf *bpf, uint64_t cookie)

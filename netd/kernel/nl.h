@@ -35,8 +35,9 @@ int nl_nsid(struct nl *nl, int netns, int32_t *ret);
 /* How many IPsec policies the namespace has. */
 int nl_xfrm_policies(struct nl *nl, uint32_t *ret);
 
-/* Calls fn(arg) from the loop, soon after links, addresses, routes, nft rules
- * or IPsec policies changed (or a notification was lost): look again. */
+/* Calls fn(arg) from the loop, soon after links, addresses, routes, tc filters,
+ * nft rules or IPsec policies changed (or a notification was lost): look
+ * again. */
 int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
 	     void *arg);
 
@@ -83,6 +84,10 @@ int nl_addr_each(struct nl *nl,
 /* Main table, unicast, both families; ifindex 0: of all links. */
 int nl_route_each(struct nl *nl, uint32_t ifindex,
 		  bool (*fn)(void *arg, const struct nl_route *r), void *arg);
+
+/* Links with a clsact qdisc, which holds their tc filters. */
+int nl_clsact_each(struct nl *nl, bool (*fn)(void *arg, uint32_t ifindex),
+		   void *arg);
 
 /* -ENODEV when there is none of that name. */
 int nl_link_get(struct nl *nl, const char *name, struct nl_link *ret);

@@ -435,6 +435,60 @@ void pod_set_away(struct overlay *ov, const char *id)
 		pod->is_away = true;
 }
 
+struct index_list {
+	uint32_t *ifindex;
+	size_t len;
+};
+
+static bool pod_keep_index(void *arg, uint32_t ifindex)
+{
+	struct index_list *list = arg;
+
+	/* Powers of two: grown at 1, 2, 4, 8 ... */
+	if (!(list->len & (list->len - 1)))
+		list->ifindex =
+			xrealloc(list->ifindex, MAX(2 * list->len, 1) *
+							sizeof(*list->ifindex));
+	list->ifindex[list->len++] = ifindex;
+	return true;
+}
+
+static int index_cmp(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Programs that somebody took off: without its own a pod is held by nothing. */
+static int pod_see_programs(struct overlay *ov)
+{
+	struct index_list list = { 0 };
+	struct ov_pod *pod, *next;
+	int err, ret = nl_clsact_each(ov->nl, pod_keep_index, &list);
+
+	if (ret) {
+		free(list.ifindex);
+		return ov_fail(ov, ret, "cannot read the links' programs");
+	}
+	if (list.len)
+		qsort(list.ifindex, list.len, sizeof(*list.ifindex), index_cmp);
+	HASH_ITER (hh, ov->pods, pod, next) {
+		if (!pod->is_up ||
+		    (list.len && bsearch(&pod->ifindex, list.ifindex, list.len,
+					 sizeof(*list.ifindex), index_cmp)))
+			continue;
+		err = pod_attach_program(ov, pod->id, pod->ifindex);
+		if (err)
+			ret = err;
+		else
+			log_info("overlay: program attached again link=%s",
+				 pod->link);
+	}
+	free(list.ifindex);
+	return ret;
+}
+
 /* Which pods' links are there; one that was shut from outside goes up. */
 int pod_see(struct overlay *ov, const struct ov_scan *scan)
 {
@@ -453,7 +507,10 @@ int pod_see(struct overlay *ov, const struct ov_scan *scan)
 		if (err)
 			ret = ov_fail(ov, err, "cannot bring up %s", pod->link);
 	}
-	return ret;
+	if (!ov->bpf || !ov->pods)
+		return ret;
+	err = pod_see_programs(ov);
+	return ret ? ret : err;
 }
 
 static bool pod_is_wanted(const struct overlay *ov, const struct nl_link *l)

@@ -168,12 +168,7 @@ static void test_audit_deletes(void **state)
 		if (!restarted)
 			/* The host, pod and network of a. */
 			assert_int_equal(in_kernel(s->maps.sockets), 3);
-		assert_int_equal(link_info("pod-b").id, 0);
-		assert_int_equal(link_info("pod-a").id != 0,
-				 ebpf_has_tcx(w->bpf));
 		audit(world_tables);
-		assert_int_equal(link_info("pod-b").id != 0,
-				 ebpf_has_tcx(w->bpf));
 	}
 }
 
@@ -191,35 +186,82 @@ static void test_audit_of_nothing(void **state)
 
 /* ---- attachments ---- */
 
+/* The filter's program on a pod's link; 0: there is none. */
+static uint32_t filter_prog(const char *dev)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)if_nametoindex(dev),
+		    .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = 1, .priority = 1);
+
+	return bpf_tc_query(&hook, &opts) ? 0 : opts.prog_id;
+}
+
 static void test_attach_replaces(void **state)
 {
 	struct bpf_link_info before, after;
 
 	(void)state;
-	if (!ebpf_has_tcx(w->bpf))
-		skip();
-	before = link_info("pod-a");
+	OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
+	before = link_info("uplink-up0");
+	assert_int_equal(filter_prog("a"),
+			 prog_id(w->bpf->skel->progs.from_pod));
 	reopen();
 	world_tables(w);
-	after = link_info("pod-a");
+	OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
+	assert_int_equal(filter_prog("a"),
+			 prog_id(w->bpf->skel->progs.from_pod));
+	if (!ebpf_has_tcx(w->bpf))
+		skip();
+	after = link_info("uplink-up0");
 	assert_int_equal(after.id, before.id);
 	assert_int_not_equal(after.prog_id, before.prog_id);
-	assert_int_equal(after.prog_id, prog_id(w->bpf->skel->progs.from_pod));
+	assert_int_equal(after.prog_id,
+			 prog_id(w->bpf->skel->progs.from_uplink));
 }
 
 static void test_attach_new_device(void **state)
 {
-	struct bpf_link_info before = link_info("pod-a");
+	(void)state;
+	sh("ip link del dev a");
+	world_pod(w, "a", BLUE, "10.1.0.10", MAC_A, COOKIE_A);
+	assert_int_equal(filter_prog("a"),
+			 prog_id(w->bpf->skel->progs.from_pod));
+	/* The old interface's entry is gone. */
+	assert_int_equal(in_kernel(w->bpf->skel->maps.pods), 6);
+}
+
+/* A tcx program would be asked before the filter. */
+static void test_attach_after_tcx(void **state)
+{
+	AUTO(str_freep) char *path = xasprintf("%s/links/pod-a", w->pin_dir);
+	AUTO(fd_closep) int link = -1;
 
 	(void)state;
 	if (!ebpf_has_tcx(w->bpf))
 		skip();
-	sh("ip link del dev a");
-	world_pod(w, "a", BLUE, "10.1.0.10", MAC_A, COOKIE_A);
-	assert_int_not_equal(link_info("pod-a").id, before.id);
+	link = bpf_link_create(bpf_program__fd(w->bpf->skel->progs.from_pod),
+			       (int)if_nametoindex("a"),
+			       (enum bpf_attach_type)46, NULL);
+	assert_true(link >= 0);
+	assert_int_equal(bpf_obj_pin(link, path), 0);
 	assert_int_not_equal(link_info("pod-a").id, 0);
-	/* The old interface's entry is gone. */
-	assert_int_equal(in_kernel(w->bpf->skel->maps.pods), 6);
+	OK(ebpf_pod_attach(w->bpf, "a", if_nametoindex("a")));
+	assert_int_equal(link_info("pod-a").id, 0);
+	assert_int_not_equal(filter_prog("a"), 0);
+}
+
+static void test_attach_again(void **state)
+{
+	struct want_pod want = world_want_pod("a", BLUE, "10.1.0.10", MAC_A);
+
+	(void)state;
+	sh("tc qdisc del dev a clsact");
+	assert_int_equal(filter_prog("a"), 0);
+	assert_int_equal(ebpf_pod_check(w->bpf, &want, if_nametoindex("a")),
+			 -ENOENT);
+	assert_non_null(strstr(ebpf_error(w->bpf), "program"));
+	OK(ebpf_pod_attach(w->bpf, "a", if_nametoindex("a")));
+	assert_int_not_equal(filter_prog("a"), 0);
 }
 
 static void test_sweep_dead(void **state)
@@ -227,10 +269,12 @@ static void test_sweep_dead(void **state)
 	(void)state;
 	if (!ebpf_has_tcx(w->bpf))
 		skip();
-	sh("ip link del dev b");
-	assert_int_not_equal(link_info("pod-b").id, 0);
+	sh("ip link add up9 type veth peer name wire9");
+	OK(ebpf_uplink_put(w->bpf, "up9", if_nametoindex("up9")));
+	sh("ip link del dev up9");
+	assert_int_not_equal(link_info("uplink-up9").id, 0);
 	reopen();
-	assert_int_equal(link_info("pod-b").id, 0);
+	assert_int_equal(link_info("uplink-up9").id, 0);
 	audit(world_tables);
 }
 
@@ -240,7 +284,6 @@ static void test_pod_vanished(void **state)
 	sh("ip link del dev b");
 	OK(ebpf_pod_del(w->bpf, "b"));
 	OK(ebpf_pod_del(w->bpf, "b"));
-	assert_int_equal(link_info("pod-b").id, 0);
 	assert_int_equal(in_kernel(w->bpf->skel->maps.pods), 5);
 	world_pod(w, "b", BLUE, "10.1.0.11", MAC_B, COOKIE_B);
 }
@@ -287,7 +330,7 @@ static void test_clsact(void **state)
 	world_tables(w);
 	OK(ebpf_pod_attach(w->bpf, "a", if_nametoindex("a")));
 	assert_true(filter_is_there("netd0"));
-	assert_true(filter_is_there("a"));
+	assert_int_not_equal(filter_prog("a"), 0);
 	OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
 	assert_true(filter_is_there("up0"));
 	OK(ebpf_uplink_del(w->bpf, "up0"));
@@ -606,6 +649,8 @@ int main(void)
 		cmocka_unit_test(test_audit_of_nothing),
 		cmocka_unit_test(test_attach_replaces),
 		cmocka_unit_test(test_attach_new_device),
+		cmocka_unit_test(test_attach_after_tcx),
+		cmocka_unit_test(test_attach_again),
 		cmocka_unit_test(test_sweep_dead),
 		cmocka_unit_test(test_pod_vanished),
 		cmocka_unit_test(test_uplink),

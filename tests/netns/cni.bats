@@ -56,6 +56,7 @@ add_c1() { cni ADD c1 "$@" >"$RUN/out/c1" && cat "$RUN/out/c1"; }
 with_prev() { jq -c --slurpfile p "$2" '.prevResult = $p[0]' <<<"$1"; }
 check_c1() { cni CHECK c1 "$(with_prev "$(conf 1)" "$RUN/out/c1")" "$@"; }
 pod_of() { n 1 pod inspect "$1"; }
+has_program() { on 1 tc filter show dev "$1" ingress | grep -q from_pod; }
 
 @test "run by hand it says its version" {
 	out=$(env -i "$BIN/netd-cni" 2>&1)
@@ -323,9 +324,9 @@ NOMAD_ALLOC_ID=c0ffee12-ab;NOMAD_JOB_ID=shop"
 	inside c1 ip route add default via "$gw"
 	inside c1 ip route replace 10.80.0.0/22 via "$gw"
 	check_c1
-	rm "$RUN/node1/bpf/"*/links/pod-* 2>/dev/null ||
-		find "$RUN/node1" -path '*links/pod-*' -delete
-	fails 103 program check_c1
+	on 1 tc qdisc del dev "$link" clsact
+	until_true 5 has_program "$link"
+	check_c1
 	on 1 ip link del "$link"
 	until_true 5 fails 103 'no link' check_c1
 }
