@@ -630,6 +630,7 @@ static int open_rooms(struct netd *d)
 	rc.vtep = d->vtep;
 	rc.guards = d->guards;
 	rc.guards_len = d->guards_len;
+	rc.leave_ms = d->cfg.leave_ms;
 	rc.upstreams = d->cfg.upstreams;
 	rc.upstreams_len = d->cfg.upstreams_len;
 	rc.on_tunnel_new = tunnel_new;

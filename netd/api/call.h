@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <ev.h>
+
 #include "json.h"
 #include "ops.h"
 
@@ -18,6 +20,8 @@ enum ops_next {
 	OPS_AGAIN,
 	/* The handler answers call->req itself, and goes on doing so. */
 	OPS_TAKEN,
+	/* Run the handler again in call->later_ms, whoever still waits. */
+	OPS_LATER,
 };
 
 struct call;
@@ -45,7 +49,11 @@ struct call {
 	struct store_call *commit;
 	bool again;
 	unsigned int tries;
-	struct ev_timer *retry;
+	int64_t later_ms;
+	/* It was run before; OPS_LATER. */
+	bool is_later;
+	struct ev_timer timer;
+	struct call *prev, *next;
 };
 
 ops_fn op_network_create, op_network_list, op_network_inspect,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ops.h"
 
-#include <ev.h>
 #include <stdarg.h>
+#include <utlist.h>
 
 #include "call.h"
 #include "events.h"
@@ -20,6 +20,8 @@ struct ops {
 	struct ops_config cfg;
 	struct events *events;
 	struct ev_timer defaults;
+	/* Those that are run again later. */
+	struct call *later;
 	/* What exists from the start does, or was refused: ask away. */
 	bool is_open;
 };
@@ -68,15 +70,6 @@ static ops_fn *const handlers[] = {
 	[API_VERSION] = op_version,
 };
 _Static_assert(ARRAY_LEN(handlers) == API_OP_MAX, "a handler per operation");
-
-void ops_free(struct ops *ops)
-{
-	if (!ops)
-		return;
-	ev_timer_stop(ops->cfg.loop, &ops->defaults);
-	events_free(ops->events);
-	free(ops);
-}
 
 const struct ops_config *call_config(const struct call *call)
 {
@@ -175,6 +168,26 @@ static void committed(void *arg, int err, int64_t rev)
 	finish(call);
 }
 
+static void later_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct call *call = container_of(w, struct call, timer);
+
+	(void)loop;
+	(void)revents;
+	DL_DELETE(call->ops->later, call);
+	run(call);
+}
+
+static void run_later(struct call *call)
+{
+	call->is_later = true;
+	store_txn_free(take_ptr(call->txn));
+	DL_APPEND(call->ops->later, call);
+	ev_timer_init(&call->timer, later_cb, (double)call->later_ms / 1000.,
+		      0.);
+	ev_timer_start(call->ops->cfg.loop, &call->timer);
+}
+
 /* One look at the model, and what follows from it. */
 static void run(struct call *call)
 {
@@ -190,6 +203,10 @@ static void run(struct call *call)
 		call_free(call);
 		return;
 	}
+	if (next == OPS_LATER) {
+		run_later(call);
+		return;
+	}
 	if (next == OPS_REFUSE || next == OPS_REPLY) {
 		if (next == OPS_REFUSE && call->refusal.code == API_OK)
 			refuse(&call->refusal, API_INTERNAL, NULL,
@@ -199,6 +216,22 @@ static void run(struct call *call)
 	}
 	call->commit = store_commit(call->ops->cfg.store, take_ptr(call->txn),
 				    committed, call);
+}
+
+void ops_free(struct ops *ops)
+{
+	struct call *call, *tmp;
+
+	if (!ops)
+		return;
+	DL_FOREACH_SAFE (ops->later, call, tmp) {
+		DL_DELETE(ops->later, call);
+		ev_timer_stop(ops->cfg.loop, &call->timer);
+		call_free(call);
+	}
+	ev_timer_stop(ops->cfg.loop, &ops->defaults);
+	events_free(ops->events);
+	free(ops);
 }
 
 /* The asker went: what was begun ends by itself, only nobody is told. */

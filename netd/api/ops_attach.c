@@ -205,10 +205,16 @@ enum ops_next op_pod_attach(struct call *call)
 
 enum ops_next op_pod_detach(struct call *call)
 {
-	size_t n = reconcile_pod_detach(call->rc, call_str(call, "owner"),
-					call_str(call, "container"),
-					call_str(call, "ifname"));
+	const char *owner = call_str(call, "owner");
+	const char *container = call_str(call, "container");
+	const char *ifname = call_str(call, "ifname");
+	size_t n;
 
+	call->later_ms =
+		reconcile_pod_detaches(call->rc, owner, container, ifname);
+	if (call->later_ms)
+		return OPS_LATER;
+	n = reconcile_pod_detach(call->rc, owner, container, ifname);
 	call->reply = json_pack("{s:i}", "removed", (int)n);
 	return OPS_REPLY;
 }

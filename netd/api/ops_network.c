@@ -260,6 +260,10 @@ enum ops_next op_network_disconnect(struct call *call)
 
 	if (!pod)
 		return OPS_REFUSE;
+	if (!at && call->is_later) {
+		call->reply = json_pack("{s:s}", "name", pod->name);
+		return OPS_REPLY;
+	}
 	if (!at) {
 		refuse(&call->refusal, API_NOT_FOUND, "pod",
 		       "see: netctl pod inspect",
@@ -274,6 +278,9 @@ enum ops_next op_network_disconnect(struct call *call)
 		       pod->name);
 		return OPS_REFUSE;
 	}
+	call->later_ms = reconcile_pod_leave(call->rc, pod, at, NULL);
+	if (call->later_ms)
+		return OPS_LATER;
 	reconcile_pod_disconnect(call->rc, pod, at);
 	call->reply = json_pack("{s:s}", "name", pod->name);
 	return OPS_REPLY;

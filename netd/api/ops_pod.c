@@ -6,6 +6,7 @@
 #include "pod.h"
 #include "service.h"
 #include "pod_args.h"
+#include "service_tune.h"
 
 static int check_create(struct call *call, const char *name)
 {
@@ -123,12 +124,35 @@ enum ops_next op_pod_inspect(struct call *call)
 	return OPS_REPLY;
 }
 
+static int read_drain(struct call *call, uint32_t *ms)
+{
+	const char *text = call_str(call, "drain");
+
+	if (text && tune_duration_parse(text, ms))
+		return refuse(&call->refusal, API_INVALID, "drain",
+			      "write a time such as 30s, or 0",
+			      "drain \"%.32s\" is not a time up to 1h", text);
+	return 0;
+}
+
 enum ops_next op_pod_delete(struct call *call)
 {
-	struct pod *pod = call_pod(call, "name");
+	const char *name = call_str(call, "name");
+	struct pod *pod = model_pod_shown(call->m, name);
+	uint32_t ms;
 
-	if (!pod)
+	/* It went by itself while it was waited for. */
+	if (!pod && call->is_later) {
+		call->reply = json_pack("{s:s}", "name", name);
+		return OPS_REPLY;
+	}
+	pod = call_pod(call, "name");
+	if (!pod || read_drain(call, &ms))
 		return OPS_REFUSE;
+	call->later_ms = reconcile_pod_leave(
+		call->rc, pod, NULL, call_str(call, "drain") ? &ms : NULL);
+	if (call->later_ms)
+		return OPS_LATER;
 	call->reply = json_pack("{s:s}", "name", pod->name);
 	reconcile_pod_remove(call->rc, pod);
 	return OPS_REPLY;

@@ -121,7 +121,11 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_POD_INSPECT] = { "pod.inspect", "GET", "/v1/pods/{name}", {
 		NAME_ARG("name of the pod") } },
 	[API_POD_DELETE] = { "pod.delete", "DELETE", "/v1/pods/{name}", {
-		NAME_ARG("name of the pod") } },
+		NAME_ARG("name of the pod"),
+		{ .name = "drain", .type = API_STR, .value = "TIME",
+		  .help = "how long it goes on when nobody is led there any "
+			  "more (default: lb.leave)" },
+	} },
 	/* What container engines ask; netctl does not. */
 	[API_POD_ATTACH] = { "pod.attach", "POST", "/v1/pods/attach", {
 		OWNER_ARG, CONTAINER_ARG, IFNAME_ARG, NETNS_ARG,

@@ -70,6 +70,8 @@ struct config {
 	bool fast_path;
 	/* Entries of the table of connections, and seconds of silence. */
 	uint32_t flows, flow_idle_s;
+	/* How long a backend goes on after nobody is led there any more. */
+	uint32_t leave_ms;
 
 	struct ip_prefix pools[CONFIG_POOLS_MAX];
 	size_t pools_len;

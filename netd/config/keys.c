@@ -151,6 +151,8 @@ const struct config_key config_keys[] = {
 	{ "overlay.flow_idle", KEY_SECONDS, AT(flow_idle_s), .preset = "24h",
 	  .min = 60, .max = 432000 },
 	{ "overlay.fast_path", KEY_BOOL, AT(fast_path), .preset = "true" },
+	{ "lb.leave", KEY_MILLIS, AT(leave_ms), .preset = "500ms",
+	  .min = 0, .max = 60000 },
 	{ "ipam.pools", KEY_PREFIXES, AT(pools), LEN(pools_len),
 	  .len_max = CONFIG_POOLS_MAX,
 	  .preset = "10.64.0.0/12,172.20.0.0/14" },
@@ -324,8 +326,8 @@ static int set_bool(const struct key_scalar *s, bool *ret, char *why,
 	return 0;
 }
 
-static int set_seconds(const struct config_key *key, const struct key_scalar *s,
-		       uint32_t *ret, char *why, size_t size)
+static int set_time(const struct config_key *key, const struct key_scalar *s,
+		    uint32_t *ret, char *why, size_t size)
 {
 	static const struct {
 		const char *unit;
@@ -345,12 +347,18 @@ static int set_seconds(const struct config_key *key, const struct key_scalar *s,
 		if (str_eq(s->text + digits, units[i].unit) &&
 		    !str_to_u32(number, 0, UINT32_MAX, &n))
 			ms = (uint64_t)n * units[i].ms;
-	if (ms % 1000 || ms < key->min * 1000ULL || ms > max * 1000ULL)
+	if (key->type == KEY_MILLIS && (ms < key->min || ms > max || !digits))
+		return fail(why, size,
+			    "\"%.60s\" is not a time from %ums to %ums, as in "
+			    "500ms or 1s",
+			    s->text, key->min, key->max);
+	if (key->type == KEY_SECONDS &&
+	    (ms % 1000 || ms < key->min * 1000ULL || ms > max * 1000ULL))
 		return fail(why, size,
 			    "\"%.60s\" is not a time in whole seconds from %us "
 			    "to %us, as in 4s, 4000ms or 1m",
 			    s->text, key->min, key->max);
-	*ret = (uint32_t)(ms / 1000);
+	*ret = (uint32_t)(key->type == KEY_MILLIS ? ms : ms / 1000);
 	return 0;
 }
 
@@ -444,6 +452,7 @@ static void clear(struct config *cfg, const struct config_key *key)
 	case KEY_U8:
 	case KEY_BOOL:
 	case KEY_SECONDS:
+	case KEY_MILLIS:
 	case KEY_PREFIX:
 	case KEY_BACKEND:
 	case KEY_LEVEL:
@@ -511,7 +520,8 @@ int key_set(struct config *cfg, const struct config_key *key,
 	case KEY_BOOL:
 		return set_bool(items, at, why, size);
 	case KEY_SECONDS:
-		return set_seconds(key, items, at, why, size);
+	case KEY_MILLIS:
+		return set_time(key, items, at, why, size);
 	case KEY_ADDR:
 		return set_addr(items, at, why, size);
 	case KEY_PREFIX:

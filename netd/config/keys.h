@@ -18,6 +18,8 @@ enum key_type {
 	KEY_BOOL,
 	/* "4s", kept as whole seconds. */
 	KEY_SECONDS,
+	/* "500ms", kept as milliseconds. */
+	KEY_MILLIS,
 	KEY_ADDR,
 	KEY_PREFIX,
 	KEY_BACKEND,

@@ -68,6 +68,19 @@ struct pod_name *net_name_of(const struct net *net, const char *name)
 	return FIND(net->names, key);
 }
 
+/* Services that have this very address among their backends. */
+static void mark_statics(const struct net *net, const struct endpoint *ep,
+			 const struct model_marks *marks)
+{
+	const struct service *s = marks ? net->services : NULL;
+
+	for (; s; s = s->hh.next)
+		for (size_t i = 0; i < s->statics_len; i++)
+			if (ip_eq(&s->statics[i].addr, &ep->addr))
+				marks->mark(marks->arg, MARK_SERVICE, net->name,
+					    s->name);
+}
+
 /* Calls fn for the endpoint's own name and for its aliases. */
 static void each_name(struct net *net, struct endpoint *ep,
 		      const struct model_marks *marks,
@@ -91,6 +104,7 @@ static void endpoint_drop(struct net *net, struct endpoint *ep,
 			  const struct model_marks *marks)
 {
 	each_name(net, ep, marks, name_remove);
+	mark_statics(net, ep, marks);
 	HASH_DEL(net->endpoints, ep);
 	endpoint_free(ep);
 }
@@ -128,6 +142,7 @@ struct endpoint *net_endpoint_put(struct net *net, struct endpoint *ep,
 		endpoint_drop(net, old, marks);
 	HASH_ADD_STR(net->endpoints, key, ep);
 	each_name(net, ep, marks, name_add);
+	mark_statics(net, ep, marks);
 	return ep;
 }
 
@@ -158,6 +173,7 @@ static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
 	if (json_get_mac(doc, &ep->mac))
 		ep->mac = mac_from_ip(&ep->addr);
 	ep->unready = json_is_false(json_object_get(doc, "ready"));
+	ep->leaving = json_is_true(json_object_get(doc, "leaving"));
 	ep->labels = json_incref(json_object_get(doc, "labels"));
 	ep->aliases = json_incref(json_object_get(doc, "aliases"));
 	return ep;

@@ -116,6 +116,8 @@ struct endpoint {
 	char pod[POD_NAME_LEN];
 	/* It runs, but its engine says that it cannot serve. */
 	bool unready;
+	/* It is about to be taken away: no new connection, no name. */
+	bool leaving;
 	struct ip_addr addr;
 	struct mac_addr mac;
 	json_t *labels;

@@ -40,6 +40,9 @@ struct attachment {
 	 * neither: it could not be taken over, and is tried again. */
 	bool is_up, is_gone;
 	enum attachment_hand hand;
+	/* Nobody is led there any more, and on this clock (mono_ms()) it is
+	 * taken away; 0: it stays. */
+	int64_t leaves_at;
 	/* The container's resolver asks those of the host; see want_pod. */
 	bool asks_host;
 };

@@ -44,6 +44,13 @@ struct walk {
 	void *arg;
 };
 
+static void become_draining(struct backend *b)
+{
+	b->weight = 0;
+	if (b->state == BACKEND_UP)
+		b->state = BACKEND_DRAINING;
+}
+
 /* Once its time is over, what drains is as good as gone. */
 static void apply_drain(const struct walk *w, struct backend *b)
 {
@@ -56,9 +63,7 @@ static void apply_drain(const struct walk *w, struct backend *b)
 	until = json_object_get(w->s->drains, key);
 	if (!until)
 		return;
-	b->weight = 0;
-	if (b->state == BACKEND_UP)
-		b->state = BACKEND_DRAINING;
+	become_draining(b);
 	if (json_integer_value(until) && json_integer_value(until) <= w->m->now)
 		b->state = BACKEND_DOWN;
 }
@@ -130,6 +135,8 @@ static void static_backends(const struct walk *w, const struct net *net)
 					 b.in_overlay ? b.node : m->self, st);
 		if (b.why || (b.in_overlay && ep->unready))
 			b.state = BACKEND_DOWN;
+		if (b.in_overlay && ep->leaving)
+			become_draining(&b);
 		emit(w, &b);
 	}
 }
@@ -158,6 +165,8 @@ static void offered(const struct walk *w, const struct up *up, json_t *list,
 		if (!self)
 			b.vtep = node->vtep;
 		b.why = json_object_get(item, "state") ? item : NULL;
+		if (json_is_true(json_object_get(item, "leaving")))
+			become_draining(&b);
 		emit(w, &b);
 	}
 }

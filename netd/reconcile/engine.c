@@ -25,6 +25,19 @@ size_t reconcile_pod_detach(struct reconcile *rc, const char *owner,
 	return n;
 }
 
+int64_t reconcile_pod_detaches(struct reconcile *rc, const char *owner,
+			       const char *container, const char *ifname)
+{
+	struct pod *pod = model_pod_of(rc->m, owner, container);
+	int64_t wait = 0;
+
+	for (size_t i = 0; pod && i < pod->nets_len; i++)
+		if (str_eq(pod->nets[i].ifname, ifname))
+			wait = reconcile_pod_leave(rc, pod, &pod->nets[i],
+						   NULL);
+	return wait;
+}
+
 struct want_pod reconcile_pod_want(struct reconcile *rc, const struct pod *pod,
 				   const struct attachment *at)
 {

@@ -144,8 +144,9 @@ struct ip_addr *plan_pod_addrs(const struct model *m,
 	for (size_t i = 0; name && i < name->len; i++) {
 		const struct endpoint *ep = name->eps[i];
 
-		if (ep->unready || !model_node_is_up(m, ep->node) ||
-		    is_known(&t, &ep->addr) || t.len == NAME_ADDRS_MAX)
+		if (ep->unready || ep->leaving ||
+		    !model_node_is_up(m, ep->node) || is_known(&t, &ep->addr) ||
+		    t.len == NAME_ADDRS_MAX)
 			continue;
 		t.addrs = xrealloc(t.addrs, (t.len + 1) * sizeof(*t.addrs));
 		t.addrs[t.len++] = ep->addr;

@@ -15,9 +15,9 @@
 #include "pod.h"
 #include "service.h"
 
-static bool is_serving(const struct pod *pod, const struct attachment *at)
+static bool is_serving(const struct attachment *at)
 {
-	return at->is_up && attachment_is_in(at) && !pod->leaving;
+	return at->is_up && attachment_is_in(at);
 }
 
 /* The pod of this node whose attachment this is, while it is attached. */
@@ -27,8 +27,7 @@ static const struct pod *pod_of(const struct model *m,
 	for (const struct pod *pod = m->pods; pod; pod = pod->hh.next)
 		for (size_t i = 0; i < pod->nets_len; i++)
 			if (str_eq(pod->nets[i].id, ep->id))
-				return is_serving(pod, &pod->nets[i]) ? pod
-								      : NULL;
+				return is_serving(&pod->nets[i]) ? pod : NULL;
 	return NULL;
 }
 
@@ -120,7 +119,10 @@ static void offer_pod(const struct model *m, const struct net *net,
 
 	service_weight(ep->labels, &weight, &ignored);
 	item = json_pack("{s:s, s:o, s:i}", "id", ep->id, "ip",
-			 json_ip(&ep->addr), "weight", weight);
+			 json_ip(&ep->addr), "weight",
+			 ep->leaving ? 0 : weight);
+	if (ep->leaving)
+		json_object_set_new(item, "leaving", json_true());
 	if (ep->unready) {
 		fit = false;
 		json_object_set_new(item, "state", json_string("unready"));

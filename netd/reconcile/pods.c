@@ -152,8 +152,7 @@ static void endpoint_key(const struct reconcile *rc,
 	str_format(key, size, "%s/%s", rc->m->self, at->id);
 }
 
-/* The attachment as everybody sees it; names follow by the marks. */
-static void show(struct reconcile *rc, const struct pod *pod,
+void rc_pod_show(struct reconcile *rc, const struct pod *pod,
 		 const struct attachment *at)
 {
 	struct net *net = model_net(rc->m, at->network);
@@ -168,6 +167,7 @@ static void show(struct reconcile *rc, const struct pod *pod,
 	memcpy(ep->id, at->id, sizeof(ep->id));
 	str_copy(ep->pod, sizeof(ep->pod), pod_shown_name(pod));
 	ep->unready = *pod_unready(pod);
+	ep->leaving = at->leaves_at;
 	ep->addr = at->addr;
 	ep->mac = at->mac;
 	ep->labels = pod_labels(pod);
@@ -395,7 +395,7 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 	}
 	rc_pod_clients(rc, pod);
 	for (size_t i = 0; i < pod->nets_len; i++)
-		show(rc, pod, &pod->nets[i]);
+		rc_pod_show(rc, pod, &pod->nets[i]);
 	return 0;
 undo:
 	event_tell(EVENT_POD_FAILED, pod->name, NULL, NULL, "%s", r->message);
@@ -458,6 +458,12 @@ int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
 	int err;
 
 	*mine = *at;
+	if (pod->leaving) {
+		pod_detach(pod, mine);
+		return refuse(r, API_CONFLICT, "pod",
+			      "make it anew when it is gone",
+			      "pod \"%s\" is being removed", pod->name);
+	}
 	if (ns < 0) {
 		pod_detach(pod, mine);
 		return refuse(r, API_NOT_FOUND, "pod",
@@ -479,7 +485,7 @@ int reconcile_pod_connect(struct reconcile *rc, struct pod *pod,
 		return err;
 	}
 	rc_pod_clients(rc, pod);
-	show(rc, pod, mine);
+	rc_pod_show(rc, pod, mine);
 	return 0;
 }
 
@@ -506,7 +512,7 @@ int reconcile_pod_found(struct reconcile *rc, struct pod *pod, json_t *found)
 	pod->found = take_ptr(next);
 	for (size_t i = 0; i < pod->nets_len; i++)
 		if (pod->nets[i].is_up && attachment_is_in(&pod->nets[i]))
-			show(rc, pod, &pod->nets[i]);
+			rc_pod_show(rc, pod, &pod->nets[i]);
 	/* A crash before this line only has it said again. */
 	return rc_pod_journal(rc, pod);
 }
@@ -549,16 +555,20 @@ void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at)
 	if (rc_ports_put(rc, pod, at))
 		rc_complain(rc, -EIO, "publish the ports of", pod->name,
 			    ebpf_error(rc->cfg.bpf));
-	show(rc, pod, at);
+	rc_pod_show(rc, pod, at);
 }
 
 /* Was its attaching interrupted? Then it was never answered: undone. */
 static bool is_half_done(const struct pod *pod)
 {
-	for (size_t i = 0; i < pod->nets_len; i++)
+	bool waits = false;
+
+	for (size_t i = 0; i < pod->nets_len; i++) {
 		if (!pod->nets[i].ifindex)
 			return true;
-	return pod->leaving;
+		waits |= pod->nets[i].leaves_at != 0;
+	}
+	return pod->leaving && !waits;
 }
 
 /* An engine adds networks one by one: only the one that was begun goes. */

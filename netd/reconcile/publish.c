@@ -88,6 +88,8 @@ static void want_endpoints(struct wants *w, const struct net *net)
 		json_object_set(doc, "aliases", ep->aliases);
 		if (ep->unready)
 			json_object_set_new(doc, "ready", json_false());
+		if (ep->leaving)
+			json_object_set_new(doc, "leaving", json_true());
 		want(w, false, doc, "n/%s/e/pods/%s/%s", net->name, ep->node,
 		     ep->id);
 	}

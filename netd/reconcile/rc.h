@@ -145,6 +145,9 @@ struct want_pod rc_pod_want(struct reconcile *rc, const struct pod *pod,
 			    const struct attachment *at);
 void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at);
 void rc_pod_clients(struct reconcile *rc, const struct pod *pod);
+/* The attachment as everybody sees it; names follow by the marks. */
+void rc_pod_show(struct reconcile *rc, const struct pod *pod,
+		 const struct attachment *at);
 void rc_pod_hide(struct reconcile *rc, const struct attachment *at);
 /* Also what was only begun; a pod without any attachment goes. */
 void rc_pod_drop(struct reconcile *rc, struct pod *pod, struct attachment *at);

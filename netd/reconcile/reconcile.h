@@ -49,6 +49,8 @@ struct reconcile_config {
 	/* Resolvers that netd was told to use: the host's, for one. */
 	const struct ip_addr *upstreams;
 	size_t upstreams_len;
+	/* How long pods that serve go on after they left balancing. */
+	uint32_t leave_ms;
 	/* The tunnel device is another than at the start: close and open again.
 	 */
 	void (*on_tunnel_new)(void *arg);
@@ -97,6 +99,14 @@ struct rest *reconcile_rests(struct reconcile *rc);
  */
 int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 			 struct refusal *r);
+/*
+ * Before a pod (at NULL), or one attachment of it, is taken away: nobody is
+ * led there any more, and what is on its way arrives. Returns for how many
+ * milliseconds that is to be waited for, 0 for what serves nobody; the one
+ * who asks first says how long it is (NULL: as the configuration does).
+ */
+int64_t reconcile_pod_leave(struct reconcile *rc, struct pod *pod,
+			    struct attachment *at, const uint32_t *ms);
 /* Takes traffic, names and records away, then the links. Frees the pod. */
 int reconcile_pod_remove(struct reconcile *rc, struct pod *pod);
 
@@ -134,6 +144,9 @@ void reconcile_pod_unpublish(struct reconcile *rc, struct pod *pod,
  * with its last. */
 size_t reconcile_pod_detach(struct reconcile *rc, const char *owner,
 			    const char *container, const char *ifname);
+/* As reconcile_pod_leave(): how long to wait before that. */
+int64_t reconcile_pod_detaches(struct reconcile *rc, const char *owner,
+			       const char *container, const char *ifname);
 /* Undoes what netd-cni could not tell. */
 void reconcile_tombstones(struct reconcile *rc);
 
