@@ -180,7 +180,8 @@ static int pin_maps(struct ebpf *bpf)
 
 		/* Constants and scratch memory belong to one load. */
 		if (bpf_map__is_internal(map) ||
-		    map == bpf->skel->maps.work_map)
+		    map == bpf->skel->maps.work_map ||
+		    map == bpf->skel->maps.origins)
 			continue;
 		path = map_path(bpf, map);
 		err = bpf_map__set_pin_path(map, path);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "origin.bpf.h"
 #include "overlay.bpf.h"
 
 /* Neither verdict nor reason: other programs and the stack go on. */
@@ -31,7 +32,8 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	__u32 vni;
 	int rc;
 
-	if (!bpf_map_lookup_elem(&vteps, &sender))
+	if (!bpf_map_lookup_elem(&vteps, &sender) ||
+	    !origin_ok(skb, sender.w[3]))
 		return -ABI_DROP_NOT_MEMBER;
 	if (!fast_path || tunnel_open(skb, p, &vni))
 		return UPLINK_NOT_OURS;
@@ -78,7 +80,8 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	route = route_find(0, &p.dst);
 	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
 		return UPLINK_NOT_OURS;
-	if (is_tunnel && !bpf_map_lookup_elem(&vteps, &p.src))
+	if (is_tunnel && (!bpf_map_lookup_elem(&vteps, &p.src) ||
+			  !origin_ok(skb, p.src.w[3])))
 		return -ABI_DROP_NOT_MEMBER;
 	if (is_tunnel || !fe)
 		return UPLINK_NOT_OURS;

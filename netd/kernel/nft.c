@@ -4,11 +4,13 @@
  * transaction, so there is no moment without it.
  *
  * The tunnel's outer packets skip connection tracking: every VXLAN source
- * port would become an unreplied entry, and nothing may translate them. The
- * DNS server's answers skip it as well, one entry per query otherwise; only
- * where this host is the server, because queries to servers outside are
- * masqueraded. The drop counter is an object beside its rule: rules then read
- * back the same whatever has been counted.
+ * port would become an unreplied entry, and nothing may translate them. They
+ * have to come by the way their sender is reached, as ebpf/origin.bpf.h says;
+ * here that is asked for interfaces that have no program of ours. The DNS
+ * server's answers skip connection tracking as well, one entry per query
+ * otherwise; only where this host is the server, because queries to servers
+ * outside are masqueraded. The drop counters are objects beside their rules:
+ * rules then read back the same whatever has been counted.
  */
 #include "nft.h"
 
@@ -50,13 +52,18 @@ static void nft_write(FILE *f, const struct nft_config *config)
 
 	fprintf(f, "table inet %s\ndelete table inet %s\n", NFT_TABLE,
 		NFT_TABLE);
-	fprintf(f, "table inet %s {\ncounter from_outside { }\n", NFT_TABLE);
+	fprintf(f,
+		"table inet %s {\ncounter from_outside { }\n"
+		"counter tunnel_astray { }\n",
+		NFT_TABLE);
 	nft_write_set(f, config, true);
 	nft_write_set(f, config, false);
 	fprintf(f,
 		"chain raw_in {\n"
 		"type filter hook prerouting priority raw;\n"
 		"udp dport %u %s daddr %s notrack\n"
+		"udp dport %u fib daddr type local fib saddr . iif oif missing "
+		"counter name tunnel_astray drop\n"
 		"iifname \"%s\" udp dport 53 fib daddr type local notrack\n"
 		"}\n"
 		"chain raw_out {\n"
@@ -64,7 +71,8 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		"udp dport %u notrack\n"
 		"oifname \"%s\" udp sport 53 notrack\n"
 		"}\n",
-		port, family, ip_str(&config->vtep, vtep), tun, port, tun);
+		port, family, ip_str(&config->vtep, vtep), port, tun, port,
+		tun);
 	/* Pods are reached through published ports, not by a route to them. */
 	fprintf(f,
 		"chain forward {\n"

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * origin - does a tunnel packet come by the way its sender is reached?
+ *
+ * The underlay between the nodes is trusted, but a container on a bridge of
+ * this host, which is an uplink too, could put a member's address into its
+ * packets; whether the host's rp_filter would mind is not ours to say. So a
+ * route to the sender by the interface of arrival has to be there, be it one
+ * of several. What was found holds for a second, and most packets pay for one
+ * look-up in an array. Where no program is, netd's nft table asks the same.
+ */
+#pragma once
+
+#include "flow.bpf.h"
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+
+#define ORIGINS 256
+#define BPF_FIB_OUTPUT 2u /* BPF_FIB_LOOKUP_OUTPUT */
+
+struct origin {
+	__be32 sender;
+	__u32 ifindex;
+	__u32 tick;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ORIGINS);
+	__type(key, __u32);
+	__type(value, struct origin);
+} origins SEC(".maps");
+
+/* Only when the kernel says so there is no way: it also answers for MTUs. */
+__noinline int origin_has_route(struct __sk_buff *skb, __be32 sender)
+{
+	struct bpf_fib_lookup fib = {
+		.family = 2 /* AF_INET */,
+		.l4_protocol = IPPROTO_UDP,
+		.ifindex = skb->ifindex,
+		.ipv4_src = config.vtep.w[3],
+		.ipv4_dst = sender,
+	};
+	int rc = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_OUTPUT);
+
+	return rc < BPF_FIB_LKUP_RET_BLACKHOLE ||
+	       rc > BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+static __always_inline int origin_ok(struct __sk_buff *skb, __be32 sender)
+{
+	__u32 slot = (bpf_ntohl(sender) ^ skb->ifindex) % ORIGINS;
+	struct origin *o = bpf_map_lookup_elem(&origins, &slot);
+	__u32 now = flow_now();
+
+	if (!o)
+		return 0;
+	if (o->sender == sender && o->ifindex == skb->ifindex && o->tick == now)
+		return 1;
+	if (!origin_has_route(skb, sender))
+		return 0;
+	o->sender = sender;
+	o->ifindex = skb->ifindex;
+	o->tick = now;
+	return 1;
+}
