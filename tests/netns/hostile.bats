@@ -1,0 +1,263 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What somebody sends who means harm: a pod, a host that is no node, a
+# container on a node's own bridge, a node that has been taken over. Sensors
+# stand wherever it must not arrive; among the crafted frames are honest ones,
+# which must. NETD_LONG=1: ten times as many.
+
+load ../lib/e2e
+
+setup_file()
+{
+	lab_up 2
+	n 1 network create blue
+	until_true 5 n 2 network inspect blue
+	pod 1 evil default
+	pod 1 near default
+	pod 2 far default
+	pod 1 x blue
+	pod 2 y blue --label app=y
+	serve 2 far 7000
+	n 1 service create web --port 80 --selector app=none
+	n 1 service create by --network blue --port 7000 --selector app=y
+	until_true 10 in_pod 1 evil ping -c 1 -W 1 "$(pod_ip 2 far)"
+	until_true 10 in_pod 1 x ping -c 1 -W 1 "$(pod_ip 2 y)"
+	for k in 1 2; do
+		serve_on "$k" "host$k" 7000
+	done
+}
+
+teardown_file() { lab_down; }
+
+setup() { [[ -z ${NETD_LONG-} ]] && times=1 || times=10; }
+
+gateway() { n 1 network inspect "$1" | jq -r '.[0].gateway'; }
+vni() { n 1 network inspect "$1" | jq -r '.[0].vni'; }
+# mac HOST IF
+mac() { on "$1" ip -j link show "$2" | jq -r '.[0].address'; }
+
+# The MAC that pod evil sends to.
+gate_of_pod()
+{
+	in_pod 1 evil ping -c 1 -W 1 "$(gateway default)" >/dev/null
+	in_pod 1 evil ip -j neigh show "$(gateway default)" |
+		jq -r '.[0].lladdr'
+}
+
+# watch NAME COMMAND..: a sensor; seen NAME: what it saw.
+watch()
+{
+	local name=$1
+	shift
+	background "sensor-$name" "$@"
+	until_true 5 grep -q listening "$RUN/out/sensor-$name"
+}
+watch_pod()
+{
+	watch "$2" "$BIN/netctl" -H "unix://$RUN/node$1/netd.sock" \
+		pod exec "$2" -- "$BIN/nd-sensor" eth0
+}
+watch_host()
+{
+	watch "$1" nsenter --net="/run/netns/$NS$1" -- "$BIN/nd-sensor" \
+		"${@:2}"
+}
+# saw NAME HONEST: nothing hostile, and all of the honest.
+saw()
+{
+	job_end "sensor-$1"
+	until_true 20 grep -q hostile, "$RUN/out/sensor-$1"
+	grep -qx "0 hostile, $2 honest, 0 lost" "$RUN/out/sensor-$1" || {
+		echo "$1 (want $2 honest): $(cat "$RUN/out/sensor-$1")"
+		return 1
+	}
+}
+
+drops() { n "$1" drops -o json | jq -c 'map({(.reason): .packets}) | add'; }
+# rise BEFORE AFTER REASON: of that counter, or of all.
+rise()
+{
+	jq -n --argjson a "$1" --argjson b "$2" --arg r "${3-}" '
+		def of($o): if $r == "" then [$o[]] | add else $o[$r] end // 0;
+		of($b) - of($a)'
+}
+sent() { awk -v what="$1" '$1 == what { print $2 }' "$RUN/out/sent"; }
+
+# accounted HOST BEFORE LOST: each hostile frame is counted, for its reason,
+# but for LOST that the kernel had no room for on the way to the program.
+accounted()
+{
+	local now reason count all=0
+
+	now=$(drops "$1")
+	while read -r reason count; do
+		[[ $reason != honest && $reason != uncounted ]] || continue
+		all=$((all + count))
+		[[ $reason = any || $(rise "$2" "$now" "$reason") -ge \
+			$((count - $3)) ]] || return 1
+	done <"$RUN/out/sent"
+	echo "$all hostile, $(rise "$2" "$now") dropped"
+	[[ $all -gt 0 && $(rise "$2" "$now") -ge $((all - $3)) ]]
+}
+
+# Packets that did not fit a queue: of an interface, of a pod's host side.
+overflow()
+{
+	on "$1" ip -j -d -s link | jq --arg what "$2" '.[] | select(
+		.ifname == $what or
+		(.ifalias // "" | contains("netd:pod \($what) "))) |
+		.stats64.rx.dropped' | awk '{ n += $1 } END { print n + 0 }'
+}
+
+@test "100,000 crafted frames of a pod: none arrives, each is counted" {
+	watch_pod 1 near
+	watch_pod 2 far
+	watch_pod 1 x
+	watch_pod 2 y
+	watch_host node1 netd0 eth0 lo
+	watch_host node2 netd0 eth0 lo
+	watch_host ext eth0
+	before=$(drops 1)
+	queue=$(overflow 1 evil)
+	in_pod 1 evil "$BIN/nd-hostile" pod eth0 $((100000 * times)) \
+		"own=$(pod_ip 1 evil)" "gate=$(gate_of_pod)" \
+		"same=$(pod_ip 1 near)" "same=$(pod_ip 2 far)" \
+		"foreign=$(pod_ip 1 x)" "foreign=$(pod_ip 2 y)" \
+		"foreign=$(svc_vip 1 by blue)" "vip=$(svc_vip 1 web)" \
+		node=192.0.2.1 node=192.0.2.2 "node=$(gateway default)" \
+		store=192.0.2.250 "vni=$(vni blue)" >"$RUN/out/sent"
+	lost=$(($(overflow 1 evil) - queue))
+	until_true 10 accounted 1 "$before" "$lost"
+	accounted 1 "$before" "$lost"
+	for sensor in x y node1 node2 ext; do
+		saw "$sensor" '[0-9]*'
+	done
+	saw near '[0-9]*'
+	saw far '[0-9]*'
+	# Half of the honest ones were for each.
+	heard=$(cat "$RUN"/out/sensor-{near,far} |
+		awk '/honest/ { n += $3 } END { print n }')
+	[ "$heard" -ge $(($(sent honest) - lost)) ]
+	[ "$lost" -lt $((1000 * times)) ]
+}
+
+# What nd-hostile has to know: pod far on host 2, by this interface of that.
+to_far()
+{
+	printf '%s\n' "gate=$(mac 2 "$1")" node=192.0.2.2 \
+		"vni=$(vni default)" "same=$(pod_ip 2 far)"
+}
+
+# Beside it, what members send goes on: pods, and clients from outside.
+load_start()
+{
+	background load-tunnel "$BIN/netctl" \
+		-H "unix://$RUN/node1/netd.sock" pod exec evil -- \
+		"$BIN/nd-load" udp "$(pod_ip 2 far)" 7000 60
+}
+load_end()
+{
+	job_end load-tunnel
+	until_true 5 grep -q ' ok, ' "$RUN/out/load-tunnel"
+	cat "$RUN/out/load-tunnel"
+	grep -q ' [1-9][0-9]* ok, 0 failed' "$RUN/out/load-tunnel"
+}
+# Neither the host's server nor the pod's got what a hostile frame asked.
+not_served()
+{
+	until_true 5 grep -q . "$RUN/out/log-2-far"
+	run ! grep -v " from $(pod_ip 1 evil):" "$RUN/out/log-2-far"
+	run ! grep . "$RUN/out/log-2-host2"
+}
+
+@test "10,000 tunnel packets of a host that is no node: none gets in" {
+	watch_pod 2 far
+	watch_pod 2 y
+	load_start
+	before=$(drops 2)
+	queue=$(overflow 2 eth0)
+	# shellcheck disable=SC2046 # words
+	on ext "$BIN/nd-hostile" stranger eth0 $((10000 * times)) \
+		own=192.0.2.254 $(to_far eth0) >"$RUN/out/sent"
+	lost=$(($(overflow 2 eth0) - queue))
+	until_true 10 accounted 2 "$before" "$lost"
+	accounted 2 "$before" "$lost"
+	load_end
+	saw far 0
+	saw y 0
+	not_served
+	[ "$lost" -lt $((100 * times)) ]
+}
+
+# bridge NAME ADDRESS: an interface of host 2 with a container behind it.
+bridge()
+{
+	ip link add "$1" netns "${NS}node2" type veth \
+		peer name "$1" netns "${NS}ext"
+	on 2 sysctl -qw "net.ipv6.conf.$1.accept_dad=0"
+	on 2 ip link set "$1" up
+	on ext ip link set "$1" up
+	[[ ! $2 ]] || on 2 ip addr add "$2" dev "$1"
+}
+has_program() { on 2 ip link show "$1" && [ -e "$RUN/node2/bpf/links/uplink-$1" ]; }
+
+@test "a node's address from a container's bridge is no node's" {
+	bridge cbr0 172.30.0.1/24
+	until_true 5 has_program cbr0
+	watch_pod 2 far
+	watch_pod 2 y
+	load_start
+	before=$(drops 2)
+	# shellcheck disable=SC2046 # words
+	on ext "$BIN/nd-hostile" stranger cbr0 $((10000 * times)) \
+		own=192.0.2.1 $(to_far cbr0) >"$RUN/out/sent"
+	until_true 10 accounted 2 "$before" 0
+	load_end
+	saw far 0
+	saw y 0
+	not_served
+}
+
+astray()
+{
+	on 2 nft -j list counter inet netd tunnel_astray |
+		jq '.nftables[] | .counter? // empty | .packets'
+}
+has_astray() { [[ $(astray) -ge $1 ]]; }
+
+@test "nor from an interface that is none of netd's" {
+	bridge bare0 ""
+	watch_pod 2 far
+	load_start
+	# shellcheck disable=SC2046 # words
+	on ext "$BIN/nd-hostile" stranger bare0 7000 own=192.0.2.1 \
+		$(to_far bare0) >"$RUN/out/sent"
+	# Of seven kinds one comes from anybody, which is stopped here too,
+	# and one by IPv6, which is not.
+	until_true 10 has_astray 6000
+	load_end
+	saw far 0
+	not_served
+}
+
+@test "10,000 wrong tunnel packets of a node: none gets to a pod" {
+	watch_pod 2 far
+	watch_pod 2 y
+	before=$(drops 2)
+	queue=$(($(overflow 2 eth0) + $(overflow 2 netd0)))
+	# shellcheck disable=SC2046 # words
+	on 1 "$BIN/nd-hostile" member eth0 $((10000 * times)) \
+		own=192.0.2.1 $(to_far eth0) "other=$(vni blue)" \
+		"vip=$(pod_ip 1 evil)" "foreign=$(pod_ip 2 y)" \
+		"foreign=$(svc_vip 1 web)" "foreign=$(gateway default)" \
+		foreign=192.0.2.2 foreign=203.0.113.9 >"$RUN/out/sent"
+	lost=$(($(overflow 2 eth0) + $(overflow 2 netd0) - queue))
+	until_true 10 accounted 2 "$before" "$lost"
+	accounted 2 "$before" "$lost"
+	saw y 0
+	saw far '[0-9]*'
+	heard=$(awk '/honest/ { print $3 }' "$RUN/out/sensor-far")
+	[ "$heard" -ge $(($(sent honest) - lost)) ]
+	[ "$lost" -lt $((100 * times)) ]
+	run ! grep . "$RUN/out/log-2-host2"
+}
