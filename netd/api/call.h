@@ -65,7 +65,8 @@ ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 	op_service_delete;
 ops_fn op_dns_record_add, op_dns_record_list, op_dns_record_delete,
 	op_dns_upstream_set, op_dns_upstream_list, op_dns_upstream_delete;
-ops_fn op_node_list, op_status, op_drops, op_version;
+ops_fn op_node_list, op_node_update, op_node_drain;
+ops_fn op_status, op_drops, op_version;
 ops_fn op_dns_query, op_dns_stats, op_dns_cache_list, op_dns_cache_flush,
 	op_dns_upstream_status, op_dns_resolved;
 ops_fn op_events, op_docker_status;
@@ -98,6 +99,8 @@ struct net *call_net(struct call *call, const char *arg);
 struct pod *call_pod(struct call *call, const char *arg);
 /* The service named by arguments `network` and `name`; likewise. */
 struct service *call_service(struct call *call, struct net **net);
+/* When the time that argument `timeout` gives is over, 0 without one. */
+int call_until(struct call *call, int64_t *until);
 
 /*
  * An address for a pod on the network (want none: any): 0, 1 with the change

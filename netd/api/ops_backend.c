@@ -144,7 +144,7 @@ static json_t *drains_of_now(const struct service *s, json_t *all)
 	return drains;
 }
 
-static int read_until(struct call *call, int64_t *until)
+int call_until(struct call *call, int64_t *until)
 {
 	const char *text = call_str(call, "timeout");
 	uint32_t ms;
@@ -190,7 +190,7 @@ static enum ops_next drain(struct call *call, bool on)
 	int64_t until;
 	json_t *v;
 
-	if (!s || (on && read_until(call, &until)))
+	if (!s || (on && call_until(call, &until)))
 		return OPS_REFUSE;
 	pick.net = net;
 	service_backends(call->m, net, s, pick_backend, &pick);

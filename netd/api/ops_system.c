@@ -1,38 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes, the one-screen status, drop counters, version. */
+/* The one-screen status, drop counters, version. */
 #include "call.h"
 #include "netd/dns.h"
 #include "netd/probe.h"
 #include "netd/util.h"
 #include "node.h"
 #include "pod.h"
-
-enum ops_next op_node_list(struct call *call)
-{
-	model_sort(call->m);
-	call->reply = json_array();
-	for (struct node *node = call->m->nodes; node; node = node->hh.next) {
-		json_t *addrs = json_array();
-
-		if (!node->rev) {
-			json_decref(addrs);
-			continue;
-		}
-		for (uint32_t i = 0; i < node->addrs_len; i++)
-			json_array_append_new(addrs, json_ip(&node->addrs[i]));
-		json_array_append_new(
-			call->reply,
-			json_pack("{s:s, s:o, s:o, s:s, s:b, s:s}", "name",
-				  node->name, "vtep", json_ip(&node->vtep),
-				  "addresses", addrs, "state",
-				  model_node_is_up(call->m, node->name)
-					  ? "up"
-					  : "down",
-				  "self", str_eq(node->name, call->m->self),
-				  "version", node->version));
-	}
-	return OPS_REPLY;
-}
 
 static json_t *store_json(const struct call *call)
 {

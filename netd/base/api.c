@@ -15,6 +15,13 @@
 	{ .name = "backend", .type = API_STR, .positional = true,              \
 	  .required = true, .value = "BACKEND",                                \
 	  .help = "a pod's name, or an address as service ps shows it" }
+#define NODE_ARG                                                               \
+	{ .name = "name", .type = API_STR, .positional = true,                 \
+	  .required = true, .value = "NODE", .help = "name of the node" }
+#define DRAIN_TIMEOUT_ARG                                                      \
+	{ .name = "timeout", .type = API_STR, .value = "TIME",                 \
+	  .help = "until connections are not waited for any more "             \
+		  "(default: for ever)" }
 #define LABEL_ARG                                                              \
 	{ .name = "label", .type = API_MAP, .letter = 'l', .value = "K=V",     \
 	  .help = "label; may be repeated" }
@@ -217,9 +224,7 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		NAME_ARG("name of the service"),
 		BACKEND_ARG,
 		NETWORK_ARG,
-		{ .name = "timeout", .type = API_STR, .value = "TIME",
-		  .help = "until connections are not waited for any more "
-			  "(default: for ever)" },
+		DRAIN_TIMEOUT_ARG,
 	} },
 	[API_SERVICE_UNDRAIN] = { "service.undrain", "POST",
 		"/v1/services/{network}/{name}/undrain", {
@@ -299,6 +304,19 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_DNS_RESOLVED] = { "dns.resolved", "GET", "/v1/dns/resolved",
 		{ { 0 } } },
 	[API_NODE_LIST] = { "node.list", "GET", "/v1/nodes", { { 0 } } },
+	[API_NODE_UPDATE] = { "node.update", "PATCH", "/v1/nodes/{name}", {
+		NODE_ARG,
+		{ .name = "availability", .type = API_STR, .required = true,
+		  .value = "active|drain",
+		  .help = "whether its backends get new connections" },
+		DRAIN_TIMEOUT_ARG,
+	} },
+	[API_NODE_DRAIN] = { "node.drain", "POST", "/v1/nodes/{name}/drain", {
+		NODE_ARG,
+		DRAIN_TIMEOUT_ARG,
+		{ .name = "undo", .type = API_BOOL,
+		  .help = "give them new connections again" },
+	} },
 	[API_STATUS] = { "status", "GET", "/v1/status", { { 0 } } },
 	[API_EVENTS] = { "events", "GET", "/v1/events", {
 		{ .name = "since", .type = API_STR, .value = "TIME|AGE",

@@ -125,6 +125,21 @@ bool model_node_is_up(const struct model *m, const char *name)
 	return str_eq(name, m->self) || (node && node->alive_rev);
 }
 
+bool model_node_drains(const struct model *m, const char *name)
+{
+	struct node *node = FIND(m->nodes, name);
+
+	return node && node->drain_rev;
+}
+
+bool model_node_is_drained(const struct model *m, const char *name)
+{
+	struct node *node = FIND(m->nodes, name);
+
+	return node && node->drain_rev && node->drain_until &&
+	       node->drain_until <= m->now;
+}
+
 /* Keys below a network may come before it does, and stay after it. */
 struct net *change_net(struct model *m, const char *name)
 {
@@ -221,7 +236,7 @@ static struct node *node_shell(struct model *m, const char *name)
 
 static void node_sweep(struct model *m, struct node *node)
 {
-	if (node->rev || node->alive_rev)
+	if (node->rev || node->alive_rev || node->drain_rev)
 		return;
 	HASH_DEL(m->nodes, node);
 	node_free(node);
@@ -245,6 +260,8 @@ static void node_put(struct change *c, const char *name, struct node *next)
 		next->hh = node->hh;
 		next->alive_rev = node->alive_rev;
 		next->alive_incarnation = node->alive_incarnation;
+		next->drain_rev = node->drain_rev;
+		next->drain_until = node->drain_until;
 		next->rev = c->rev;
 		*node = *next;
 		free(next);
@@ -295,6 +312,26 @@ static int apply_alive(struct change *c)
 			    c->doc ? "" : "its lease is lost");
 	}
 	mark(c, MARK_NODE, "", node->name);
+	node_sweep(c->m, node);
+	return 0;
+}
+
+static int apply_drain(struct change *c)
+{
+	const char *name = c->key.word[0];
+	json_t *until = json_object_get(c->doc, "until");
+	struct node *node;
+
+	if (c->doc && !json_is_integer(until))
+		return -EINVAL;
+	node = node_shell(c->m, name);
+	if (!node->drain_rev != !c->doc)
+		change_tell(c->marks,
+			    c->doc ? EVENT_NODE_DRAINING : EVENT_NODE_ACTIVE,
+			    name, NULL, name, "");
+	node->drain_rev = c->doc ? c->rev : 0;
+	node->drain_until = json_integer_value(until);
+	mark_all_services(c);
 	node_sweep(c->m, node);
 	return 0;
 }
@@ -502,6 +539,7 @@ static const struct {
 } kinds[] = {
 	{ "c/nodes/*", apply_node },
 	{ "c/alive/*", apply_alive },
+	{ "c/drains/*", apply_drain },
 	{ "c/nets/*", apply_net },
 	{ "c/ports/*/*", apply_port },
 	{ "c/gen/*", apply_gen },

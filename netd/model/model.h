@@ -208,6 +208,10 @@ struct node {
 	/* 0 while its lease is lost. */
 	int64_t alive_rev;
 	uint64_t alive_incarnation;
+	/* Its backends take no new connection; until when those they have are
+	 * waited for (seconds since 1970; 0: for ever). 0: it serves. */
+	int64_t drain_rev;
+	int64_t drain_until;
 	int64_t rev;
 	UT_hash_handle hh;
 };
@@ -285,6 +289,9 @@ struct service *net_service(const struct net *net, const char *name);
 struct node *model_node(const struct model *m, const char *name);
 /* Tables in the order of their names, for lists that people read. */
 void model_sort(struct model *m);
+/* Does the node drain; and is its time over, so that it is drained? */
+bool model_node_drains(const struct model *m, const char *name);
+bool model_node_is_drained(const struct model *m, const char *name);
 /* This node, or one whose lease is held. */
 bool model_node_is_up(const struct model *m, const char *name);
 

@@ -51,12 +51,22 @@ static void become_draining(struct backend *b)
 		b->state = BACKEND_DRAINING;
 }
 
+static void apply_node_drain(const struct walk *w, struct backend *b)
+{
+	if (!model_node_drains(w->m, b->node))
+		return;
+	become_draining(b);
+	if (model_node_is_drained(w->m, b->node))
+		b->state = BACKEND_DOWN;
+}
+
 /* Once its time is over, what drains is as good as gone. */
 static void apply_drain(const struct walk *w, struct backend *b)
 {
 	char key[DRAIN_KEY_LEN];
 	json_t *until;
 
+	apply_node_drain(w, b);
 	if (!w->s->drains)
 		return;
 	backend_drain_key(b, key);

@@ -59,13 +59,27 @@ static bool drain_ends(const struct service *s, int64_t from, int64_t to)
 	return false;
 }
 
+static bool node_drain_ends(const struct model *m, int64_t from, int64_t to)
+{
+	const struct node *node = m->nodes;
+
+	for (; node; node = node->hh.next)
+		if (node->drain_rev && node->drain_until > from &&
+		    node->drain_until <= to)
+			return true;
+	return false;
+}
+
 void rc_drains_expire(struct reconcile *rc)
 {
 	int64_t before = rc->m->now;
+	bool all;
 
 	rc->m->now = time(NULL);
+	all = node_drain_ends(rc->m, before, rc->m->now);
 	for (struct net *net = rc->m->nets; net; net = net->hh.next)
 		for (struct service *s = net->services; s; s = s->hh.next)
-			if (s->drains && drain_ends(s, before, rc->m->now))
+			if (all ||
+			    (s->drains && drain_ends(s, before, rc->m->now)))
 				rc_mark(rc, MARK_SERVICE, net->name, s->name);
 }

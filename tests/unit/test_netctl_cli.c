@@ -71,6 +71,7 @@ static json_t *canned(enum api_op op)
 		[API_NODE_LIST] =
 			"[{\"name\":\"n1\",\"vtep\":\"192.0.2.1\","
 			"\"addresses\":[],\"state\":\"up\",\"self\":true,"
+			"\"availability\":\"active\","
 			"\"version\":\"1\"}]",
 		[API_DROPS] = "[{\"reason\":\"spoof_ip\",\"packets\":12,"
 			      "\"meaning\":\"not its address\"},{\"reason\":"
@@ -488,8 +489,8 @@ static void test_tables(void **state)
 		  "10.64.0.3 web-1 n1   up    selector\n",
 		  NULL },
 		{ "node ls", 0,
-		  "NAME STATE VTEP      SELF VERSION\n"
-		  "n1   up    192.0.2.1 yes  1\n",
+		  "NAME STATE AVAILABILITY VTEP      SELF VERSION\n"
+		  "n1   up    active       192.0.2.1 yes  1\n",
 		  NULL },
 		{ "drops", 0,
 		  "REASON   PACKETS MEANING\n"

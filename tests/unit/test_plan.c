@@ -7,6 +7,7 @@
 #include "network.h"
 #include "plan.h"
 #include "pod.h"
+#include "service.h"
 
 static struct model *make(void)
 {
@@ -172,12 +173,96 @@ static void test_pod_names(void **state)
 		    "\"aliases\":[\"cache\"]}",
 		    59, NULL);
 	assert_int_equal(addrs_of(m, "cache"), 2);
+	/* One that is about to go has no name any more. */
+	model_apply(m, "n/blue/e/pods/n2/aa",
+		    "{\"pod\":\"Web-2\",\"ip\":\"10.5.0.16\",\"labels\":{},"
+		    "\"aliases\":[\"cache\"],\"leaving\":true}",
+		    59, NULL);
+	assert_int_equal(addrs_of(m, "web-2"), 0);
+	assert_int_equal(addrs_of(m, "cache"), 1);
 	/* A dead node's pods are not answered with. */
 	model_apply(m, "c/alive/n3", NULL, 60, NULL);
-	assert_int_equal(addrs_of(m, "cache"), 1);
+	assert_int_equal(addrs_of(m, "cache"), 0);
 	model_apply(m, "n/blue/e/pods/n2/aa", NULL, 61, NULL);
 	assert_int_equal(addrs_of(m, "cache"), 0);
 	assert_null(net_name_of(model_net(m, "blue"), "web-2"));
+	model_free(m);
+}
+
+struct sight {
+	enum backend_state state;
+	uint16_t weight;
+};
+
+static void look(void *arg, const struct backend *b)
+{
+	struct sight *n2 = arg;
+
+	if (str_eq(b->node, "n2"))
+		*n2 = (struct sight){ b->state, b->weight };
+	else
+		assert_int_equal(b->state, BACKEND_UP);
+}
+
+/* One change after the other, and how the backend of n2 is then. */
+static void test_who_drains(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		int64_t now;
+		struct sight want;
+	} rows[] = {
+		{ "c/drains/n2",
+		  "{\"until\":0}",
+		  1000,
+		  { BACKEND_DRAINING, 0 } },
+		/* What does not parse changes nothing. */
+		{ "c/drains/n2",
+		  "{\"until\":\"soon\"}",
+		  1000,
+		  { BACKEND_DRAINING, 0 } },
+		/* A node whose record comes anew drains as before. */
+		{ "c/nodes/n2",
+		  "{\"vtep\":\"192.0.2.2\",\"incarnation\":3}",
+		  1000,
+		  { BACKEND_DRAINING, 0 } },
+		{ "c/drains/n2",
+		  "{\"until\":1010}",
+		  1009,
+		  { BACKEND_DRAINING, 0 } },
+		{ "c/drains/n2",
+		  "{\"until\":1010}",
+		  1010,
+		  { BACKEND_DOWN, 0 } },
+		{ "c/drains/n2", NULL, 1010, { BACKEND_UP, 1 } },
+		/* A pod that is about to be taken away, and one that was. */
+		{ "n/blue/s/up/n2",
+		  "{\"services\":{\"web\":[{\"id\":\"aa\",\"ip\":"
+		  "\"10.5.0.16\",\"weight\":0,\"leaving\":true}]}}",
+		  1010,
+		  { BACKEND_DRAINING, 0 } },
+		{ "n/blue/s/up/n2",
+		  "{\"services\":{\"web\":[{\"id\":\"aa\",\"ip\":"
+		  "\"10.5.0.16\",\"weight\":4}]}}",
+		  1010,
+		  { BACKEND_UP, 4 } },
+		/* One node's drain is not another's. */
+		{ "c/drains/n9", "{\"until\":0}", 1010, { BACKEND_UP, 4 } },
+	};
+	struct model *m = make();
+	struct net *net = model_net(m, "blue");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sight n2 = { 0 };
+
+		m->now = rows[i].now;
+		model_apply(m, rows[i].key, rows[i].value, 100 + (int64_t)i,
+			    NULL);
+		service_backends(m, net, net_service(net, "web"), look, &n2);
+		assert_int_equal(n2.state, rows[i].want.state);
+		assert_int_equal(n2.weight, rows[i].want.weight);
+	}
 	model_free(m);
 }
 
@@ -223,6 +308,13 @@ static void test_marks(void **state)
 		{ "n/blue/e/pods/n2/aa", NULL, MARK_NAME, "blue/cache" },
 		{ "c/nodes/n2", NULL, MARK_NODE, "/n2" },
 		{ "c/alive/n3", NULL, MARK_SERVICE, "blue/web" },
+		{ "c/drains/n3", "{\"until\":0}", MARK_SERVICE, "blue/web" },
+		{ "n/blue/s/services/st",
+		  "{\"vip\":\"10.80.0.2\",\"ports\":[],\"backends\":["
+		  "\"10.5.0.15:80\"]}",
+		  MARK_SERVICE, "blue/st" },
+		/* Its address is a service's, whatever its labels. */
+		{ "n/blue/e/pods/n3/bb", NULL, MARK_SERVICE, "blue/st" },
 		{ "c/nets/blue", NULL, MARK_NET, "blue/" },
 	};
 	struct model *m = make();
@@ -311,6 +403,11 @@ static void test_told(void **state)
 		{ "c/alive/n3",
 		  "{\"incarnation\":4}",
 		  { "node up n3 net= node=n3 " } },
+		{ "c/drains/n3",
+		  "{\"until\":0}",
+		  { "node draining n3 net= node=n3 " } },
+		{ "c/drains/n3", "{\"until\":90}", { NULL } },
+		{ "c/drains/n3", NULL, { "node active n3 net= node=n3 " } },
 		{ "c/nodes/n3", NULL, { "node left n3 net= node=n3 " } },
 		{ "c/nets/red",
 		  "{\"vni\":4097,\"subnets\":[\"10.6.0.0/24\"],"
@@ -382,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_frontends),
 		cmocka_unit_test(test_backends_follow_leases),
 		cmocka_unit_test(test_pod_names),
+		cmocka_unit_test(test_who_drains),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_garbage_is_skipped),
