@@ -105,11 +105,12 @@ static void query_ask(struct explain *e, uint32_t serial,
 	int64_t started = mono_us();
 	uint8_t query[DNS_QUERY_MAX];
 	struct server_trace trace;
+	struct query_in in;
 	struct pending *p;
 	size_t len = dns_query_write(name, ask->type, 0, query);
 
-	len = server_answer_traced(e->server, query, len, &ask->from, &to,
-				   e->answer, &trace);
+	query_read(&e->server->env, query, len, &ask->from, &in);
+	len = server_answer_traced(e->server, &in, &to, e->answer, &trace);
 	if (len) {
 		query_tell(e, serial, started, &trace.result, e->answer, len,
 			   trace.forwarded ? &trace.note : NULL);

@@ -27,16 +27,16 @@ struct job {
 	uint16_t name_at;
 	/* Aliases followed; the last one's target is q->chain.target. */
 	unsigned aliases;
-	const struct ip_addr *src;
+	bool is_stranger;
 	unsigned upstream;
 	const struct stub *stub;
 	/* For who asks why: the step that ends it, what it found. */
 	const char *step;
 	const struct zone *zone;
 	const struct record *rec;
+	const struct view *view;
 	/* Not zeroed for each query, which would show: filled when needed. */
 	struct dns_reply reply;
-	struct view view;
 };
 
 /* What some labels of the name mean on a network. */

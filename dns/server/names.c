@@ -54,6 +54,36 @@ struct record *names_find(const struct names *n, const uint8_t *key, size_t len)
 	return NULL;
 }
 
+struct names_spot names_seek(const struct names *n, const uint8_t *key,
+			     size_t len)
+{
+	struct names_spot spot = { 0 };
+
+	if (!n->slots)
+		return spot;
+	spot.hash = hash_of(n, key, len);
+	spot.slot = &n->slots[spot.hash & n->mask];
+	__builtin_prefetch(spot.slot);
+	return spot;
+}
+
+/* A record with an address or two, and a short name, is two lines. */
+#define LINE 64
+
+void names_near(const struct names *n, struct names_spot spot)
+{
+	const struct names_slot *slot = spot.slot;
+
+	if (!slot)
+		return;
+	while (slot->rec && slot->hash != spot.hash)
+		slot = &n->slots[(size_t)(slot - n->slots + 1) & n->mask];
+	if (!slot->rec)
+		return;
+	__builtin_prefetch(slot->rec);
+	__builtin_prefetch((const uint8_t *)slot->rec + LINE);
+}
+
 static void place(struct names *n, struct names_slot slot)
 {
 	uint32_t i = slot.hash & n->mask;

@@ -34,6 +34,19 @@ void names_close(struct names *n);
 struct record *names_find(const struct names *n, const uint8_t *key,
 			  size_t len);
 
+/*
+ * What a look-up will touch, asked of memory and not waited for: the slot,
+ * and, once that may have come, the record. A slot NULL: nothing to ask for.
+ */
+struct names_spot {
+	const struct names_slot *slot;
+	uint32_t hash;
+};
+
+struct names_spot names_seek(const struct names *n, const uint8_t *key,
+			     size_t len);
+void names_near(const struct names *n, struct names_spot spot);
+
 /* A record whose key is not there yet. */
 void names_add(struct names *n, struct record *rec);
 /* One that is. */

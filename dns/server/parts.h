@@ -81,8 +81,7 @@ struct server_trace {
 };
 
 /* As server_answer(). */
-size_t server_answer_traced(struct server *s, const void *data, size_t len,
-			    const struct ip_addr *src,
+size_t server_answer_traced(struct server *s, struct query_in *in,
 			    const struct forward_to *to, void *out,
 			    struct server_trace *trace);
 

@@ -149,15 +149,15 @@ static bool find_anywhere(const struct job *job, unsigned first, unsigned end,
 {
 	const struct zones *z = job->env->zones;
 
-	if (job->view.host) {
+	if (job->view->host) {
 		for (const struct zone *s = zones_next(z, NULL); s;
 		     s = zones_next(z, s))
 			if (find_in(job, s, first, end, ret))
 				return true;
 		return false;
 	}
-	for (uint32_t i = 0; i < job->view.len; i++)
-		if (find_in(job, job->view.zones[i], first, end, ret))
+	for (uint32_t i = 0; i < job->view->len; i++)
+		if (find_in(job, job->view->zones[i], first, end, ret))
 			return true;
 	return false;
 }
@@ -185,7 +185,7 @@ static enum step_verdict step_probe(struct job *job)
 
 static enum step_verdict step_client(struct job *job)
 {
-	if (zones_view(job->env->zones, job->src, &job->view))
+	if (!job->is_stranger)
 		return STEP_NEXT;
 	return respond_code(job, zones_is_synced(job->env->zones)
 					 ? ns_r_refused
@@ -225,7 +225,7 @@ static enum step_verdict step_reverse(struct job *job)
 	if (!outer)
 		return STEP_NEXT;
 	cut = reverse_cut(name, &asked, outer);
-	if (first > 0 || !zone || !view_sees(&job->view, zone))
+	if (first > 0 || !zone || !view_sees(job->view, zone))
 		return respond_negative(job, ns_r_nxdomain, cut);
 	if (cut == 0)
 		return respond_apex(job, cut);
@@ -271,7 +271,7 @@ static const struct zone *zone_at(const struct job *job, unsigned i)
 	uint8_t len;
 	const uint8_t *label = dns_label(job->name, i, &len);
 
-	return view_zone(job->env->zones, &job->view, label, len);
+	return view_zone(job->env->zones, job->view, label, len);
 }
 
 static enum step_verdict step_domain(struct job *job)
@@ -348,7 +348,7 @@ static enum step_verdict step_special(struct job *job)
 static bool is_stub(const struct job *job)
 {
 	const struct stub *stub =
-		stubs_find(job->env->stubs, &job->view, job->name);
+		stubs_find(job->env->stubs, job->view, job->name);
 
 	return stub && stub->zone.labels;
 }
@@ -373,11 +373,11 @@ static enum step_verdict step_short(struct job *job)
 static enum step_verdict step_outside(struct job *job)
 {
 	/* A network not yet known may be the one that was asked for. */
-	if (job->view.missing && !zones_is_synced(job->env->zones))
+	if (job->view->missing && !zones_is_synced(job->env->zones))
 		return respond_code(job, ns_r_servfail);
-	if (job->view.internal || !(job->q->flags & DNS_FLAG_RD))
+	if (job->view->internal || !(job->q->flags & DNS_FLAG_RD))
 		return respond_code(job, ns_r_refused);
-	job->stub = stubs_find(job->env->stubs, &job->view, job->name);
+	job->stub = stubs_find(job->env->stubs, job->view, job->name);
 	return STEP_FORWARD;
 }
 
@@ -434,21 +434,73 @@ static void count(struct dns_stats *stats, const struct dns_reply *reply)
 		stats->local++;
 }
 
-enum query_verdict query_answer(struct query_env *env, const void *data,
-				size_t len, const struct ip_addr *src, bool tcp,
-				struct dns_query *q, void *out,
-				struct query_result *ret)
+/* Reading and answering. */
+
+/*
+ * The labels [0, end) that name a service, if this is the name of one, and
+ * its network: a guess from the form alone, so that memory can be asked.
+ */
+static const struct zone *expected(const struct query_env *env,
+				   const struct query_in *in, unsigned *end)
 {
+	const struct dns_name *name = &in->q.name;
+	const struct view *view = &in->view;
+	unsigned n = name->labels;
+	const uint8_t *label;
+	uint8_t len;
+
+	dns_name_below(name, zones_domain(env->zones), &n);
+	if (n > 1 && dns_label_is(name, n - 1, "svc"))
+		n--;
+	*end = n;
+	if (n == 1)
+		return view->len ? view->zones[0]
+				 : zones_next(env->zones, NULL);
+	if (!n)
+		return NULL;
+	*end = n - 1;
+	label = dns_label(name, n - 1, &len);
+	return view_zone(env->zones, view, label, len);
+}
+
+void query_read(const struct query_env *env, const void *data, size_t len,
+		const struct ip_addr *src, struct query_in *ret)
+{
+	const struct zone *zone;
+	unsigned end;
+
+	ret->rcode = dns_query_read(data, len, &ret->q);
+	ret->src = *src;
+	ret->spot = (struct names_spot){ 0 };
+	ret->is_stranger = !zones_view(env->zones, src, &ret->view);
+	if (ret->rcode || ret->is_stranger)
+		return;
+	zone = expected(env, ret, &end);
+	if (zone)
+		ret->spot = zones_seek(env->zones, zone->want.vni, NAME_SERVICE,
+				       ret->q.name.b, ret->q.name.at[end]);
+}
+
+void query_near(const struct query_env *env, const struct query_in *in)
+{
+	zones_near(env->zones, in->spot);
+}
+
+enum query_verdict query_answer(struct query_env *env, struct query_in *in,
+				bool tcp, void *out, struct query_result *ret)
+{
+	struct dns_query *q = &in->q;
 	struct job job;
 	enum step_verdict verdict;
-	int rcode = dns_query_read(data, len, q);
+	int rcode = in->rcode;
 
 	memset(&job, 0, offsetof(struct job, reply));
 	job.env = env;
 	job.q = q;
 	job.name = &q->name;
 	job.name_at = DNS_HEADER_LEN;
-	job.src = src;
+	job.view = &in->view;
+	job.is_stranger = in->is_stranger;
 	env->stats.queries++;
 	if (rcode == DNS_DROP) {
 		env->stats.dropped++;
@@ -457,7 +509,7 @@ enum query_verdict query_answer(struct query_env *env, const void *data,
 	dns_reply_begin(&job.reply, q, out, query_limit(q, tcp));
 	if (rcode) {
 		/* Who is no client gets no more back than he sent. */
-		if (!zones_view(env->zones, src, &job.view))
+		if (in->is_stranger)
 			rcode = ns_r_refused;
 		verdict = respond_code(&job, rcode);
 	} else {

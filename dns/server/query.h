@@ -42,11 +42,24 @@ struct query_env {
 	struct dns_stats stats;
 };
 
+/* A query that was read: what is asked, and what the asker sees. */
+struct query_in {
+	struct dns_query q;
+	/* As dns_query_read() said. */
+	int rcode;
+	struct ip_addr src;
+	/* Nobody we know: there is no view. */
+	bool is_stranger;
+	struct view view;
+	/* Where its name is kept, if it is what most names are. */
+	struct names_spot spot;
+};
+
 enum query_verdict {
 	QUERY_DROP,
 	/* The answer is written. */
 	QUERY_REPLY,
-	/* For the upstreams; q is filled. */
+	/* For the upstreams. */
 	QUERY_FORWARD,
 	/* A SERVFAIL is written; probe number ret->upstream came here. */
 	QUERY_LOOP,
@@ -64,11 +77,17 @@ struct query_result {
 	int kind;
 };
 
+/*
+ * In three steps, so that each can be taken for a whole batch: then many
+ * look-ups wait for memory together. The second may be left out.
+ */
+void query_read(const struct query_env *env, const void *data, size_t len,
+		const struct ip_addr *src, struct query_in *ret);
+void query_near(const struct query_env *env, const struct query_in *in);
+
 /* out has DNS_TCP_MAX bytes for TCP, DNS_UDP_MAX for UDP. */
-enum query_verdict query_answer(struct query_env *env, const void *data,
-				size_t len, const struct ip_addr *src, bool tcp,
-				struct dns_query *q, void *out,
-				struct query_result *ret);
+enum query_verdict query_answer(struct query_env *env, struct query_in *in,
+				bool tcp, void *out, struct query_result *ret);
 
 /* The room an answer to q has. */
 static inline size_t query_limit(const struct dns_query *q, bool tcp)

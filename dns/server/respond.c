@@ -105,8 +105,8 @@ enum step_verdict respond_apex(struct job *job, unsigned zone)
 
 enum step_verdict respond_ns(struct job *job, unsigned zone)
 {
-	const struct zone *asked = job->view.len
-					   ? job->view.zones[0]
+	const struct zone *asked = job->view->len
+					   ? job->view->zones[0]
 					   : zones_next(job->env->zones, NULL);
 	const struct ip_addr *gw =
 		asked ? &asked->want.ranges[0].gateway : NULL;

@@ -34,18 +34,15 @@ static struct forward_group group_of(const struct server *s,
 				       .inside = true };
 }
 
-size_t server_answer_traced(struct server *s, const void *data, size_t len,
-			    const struct ip_addr *src,
+size_t server_answer_traced(struct server *s, struct query_in *in,
 			    const struct forward_to *to, void *out,
 			    struct server_trace *trace)
 {
 	struct query_result *result = &trace->result;
 	struct forward_group group;
-	struct dns_query q;
 
 	trace->forwarded = false;
-	switch (query_answer(&s->env, data, len, src, to->tcp, &q, out,
-			     result)) {
+	switch (query_answer(&s->env, in, to->tcp, out, result)) {
 	case QUERY_DROP:
 		return 0;
 	case QUERY_REPLY:
@@ -53,8 +50,8 @@ size_t server_answer_traced(struct server *s, const void *data, size_t len,
 	case QUERY_FORWARD:
 		trace->forwarded = true;
 		group = group_of(s, result->stub);
-		return forward_query(s->forward, &group, &q, src, to, mono_ms(),
-				     out, &trace->note);
+		return forward_query(s->forward, &group, &in->q, &in->src, to,
+				     mono_ms(), out, &trace->note);
 	case QUERY_LOOP:
 		upstream_loop(s->upstream, result->upstream);
 		return result->len;
@@ -62,13 +59,12 @@ size_t server_answer_traced(struct server *s, const void *data, size_t len,
 	return 0;
 }
 
-size_t server_answer(struct server *s, const void *data, size_t len,
-		     const struct ip_addr *src, const struct forward_to *to,
-		     void *out)
+size_t server_answer(struct server *s, struct query_in *in,
+		     const struct forward_to *to, void *out)
 {
 	struct server_trace trace;
 
-	return server_answer_traced(s, data, len, src, to, out, &trace);
+	return server_answer_traced(s, in, to, out, &trace);
 }
 
 static int on_forward_send(void *ctx, const struct forward_group *group,

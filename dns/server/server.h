@@ -26,6 +26,5 @@ void server_free(struct server *s);
 int server_control_open(struct server *s, int listen_fd, int control_fd);
 
 /* One query; returns the length of an answer to send at once, or 0. */
-size_t server_answer(struct server *s, const void *data, size_t len,
-		     const struct ip_addr *src, const struct forward_to *to,
-		     void *out);
+size_t server_answer(struct server *s, struct query_in *in,
+		     const struct forward_to *to, void *out);

@@ -129,9 +129,11 @@ static void query_take(struct conn *c, const uint8_t *data, size_t len)
 	struct forward_to to = { .tcp = true, .id = c->id };
 	struct dns_stats *stats = &t->server->env.stats;
 	uint64_t asked = stats->forwarded;
+	struct query_in in;
 
 	used_now(c);
-	len = server_answer(t->server, data, len, &c->peer, &to, t->answer);
+	query_read(&t->server->env, data, len, &c->peer, &in);
+	len = server_answer(t->server, &in, &to, t->answer);
 	if (len)
 		out_put(c, t->answer, len);
 	else if (stats->forwarded != asked)

@@ -21,6 +21,7 @@ struct udp {
 	struct iovec in_iov[BATCH];
 	struct iovec out_iov[BATCH];
 	struct sockaddr_storage peer[BATCH];
+	struct query_in asked[BATCH];
 	uint8_t query[BATCH][QUERY_BYTES];
 	uint8_t answer[BATCH][DNS_UDP_MAX];
 	/* Of the query at hand; the rest of it stays zero. */
@@ -45,21 +46,27 @@ void udp_free(struct udp *u)
 	free(u);
 }
 
-/* Answers the i-th query of the batch as the n-th answer; true if it did. */
-static bool answer(struct listener *l, struct udp *u, size_t i, size_t n)
+static void read_one(struct listener *l, struct udp *u, size_t i)
 {
-	struct msghdr *in = &u->in[i].msg_hdr;
 	struct ip_addr src = sockaddr_ip(&u->peer[i]);
 	size_t len = u->in[i].msg_len;
+
+	/* Cut by the kernel: shown to the reader as what it is, no query. */
+	if (u->in[i].msg_hdr.msg_flags & MSG_TRUNC)
+		len = 0;
+	query_read(&l->server->env, u->query[i], len, &src, &u->asked[i]);
+}
+
+/* Answers the i-th query of the batch as the n-th answer; true if it did. */
+static bool answer_one(struct listener *l, struct udp *u, size_t i, size_t n)
+{
+	struct msghdr *in = &u->in[i].msg_hdr;
+	size_t len;
 
 	u->to.id = l->id;
 	u->to.peer_len = in->msg_namelen;
 	memcpy(&u->to.peer, &u->peer[i], in->msg_namelen);
-	/* Cut by the kernel: shown to the reader as what it is, no query. */
-	if (in->msg_flags & MSG_TRUNC)
-		len = 0;
-	len = server_answer(l->server, u->query[i], len, &src, &u->to,
-			    u->answer[n]);
+	len = server_answer(l->server, &u->asked[i], &u->to, u->answer[n]);
 	if (!len)
 		return false;
 	u->out_iov[n] = (struct iovec){ u->answer[n], len };
@@ -70,6 +77,20 @@ static bool answer(struct listener *l, struct udp *u, size_t i, size_t n)
 		.msg_iovlen = 1,
 	};
 	return true;
+}
+
+/* As many passes as memory is waited for, see query.h. */
+static size_t answer_all(struct listener *l, struct udp *u, size_t n)
+{
+	size_t answers = 0;
+
+	for (size_t i = 0; i < n; i++)
+		read_one(l, u, i);
+	for (size_t i = 0; i < n; i++)
+		query_near(&l->server->env, &u->asked[i]);
+	for (size_t i = 0; i < n; i++)
+		answers += answer_one(l, u, i, answers);
+	return answers;
 }
 
 static void send_all(int fd, struct mmsghdr *out, size_t n)
@@ -90,7 +111,7 @@ void udp_read(struct listener *l)
 	struct udp *u = l->server->udp;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		size_t answers = 0;
+		size_t answers;
 		int n;
 
 		for (size_t i = 0; i < BATCH; i++)
@@ -98,8 +119,7 @@ void udp_read(struct listener *l)
 		n = recvmmsg(l->udp, u->in, BATCH, MSG_DONTWAIT, NULL);
 		if (n <= 0)
 			return;
-		for (int i = 0; i < n; i++)
-			answers += answer(l, u, (size_t)i, answers);
+		answers = answer_all(l, u, (size_t)n);
 		send_all(l->udp, u->out, answers);
 		/* One alone is seldom followed at once; of several others
 		 * came meanwhile, and the loop's own calls are saved. */

@@ -382,6 +382,21 @@ const struct record *zones_name(const struct zones *z, uint32_t vni,
 	return names_find(&z->names, key, len);
 }
 
+struct names_spot zones_seek(const struct zones *z, uint32_t vni,
+			     enum name_kind kind, const uint8_t *labels,
+			     size_t len)
+{
+	uint8_t key[RECORD_KEY_MAX];
+
+	len = record_key(key, vni, kind, labels, len);
+	return names_seek(&z->names, key, len);
+}
+
+void zones_near(const struct zones *z, struct names_spot spot)
+{
+	names_near(&z->names, spot);
+}
+
 const struct record *zones_ptr(const struct zones *z, uint32_t vni,
 			       const struct ip_addr *addr)
 {

@@ -16,6 +16,7 @@
 #include <uthash.h>
 
 #include "name.h"
+#include "names.h"
 #include "netd/want.h"
 #include "record.h"
 
@@ -86,6 +87,11 @@ bool view_sees(const struct view *view, const struct zone *zone);
 const struct record *zones_name(const struct zones *z, uint32_t vni,
 				enum name_kind kind, const uint8_t *labels,
 				size_t len);
+/* The same in steps, see names.h. */
+struct names_spot zones_seek(const struct zones *z, uint32_t vni,
+			     enum name_kind kind, const uint8_t *labels,
+			     size_t len);
+void zones_near(const struct zones *z, struct names_spot spot);
 /* Whose address this is: a service's before a pod's. */
 const struct record *zones_ptr(const struct zones *z, uint32_t vni,
 			       const struct ip_addr *addr);

@@ -77,13 +77,14 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t n = (uint32_t)(i * UINT64_C(2654435761) >> 8) % names;
 		uint8_t query[64] = { 0x12, 0x34, 1, 0, 0, 1 };
-		struct dns_query q;
+		struct query_in in;
 		int len = sprintf((char *)query + 13, "svc%u", n);
 
 		query[12] = (uint8_t)len;
 		memcpy(query + 13 + len, "\7default\0\0\1\0\1", 13);
-		if (query_answer(&env, query, 13 + (size_t)len + 13, &src,
-				 false, &q, out, &result) != QUERY_REPLY ||
+		query_read(&env, query, 13 + (size_t)len + 13, &src, &in);
+		if (query_answer(&env, &in, false, out, &result) !=
+			    QUERY_REPLY ||
 		    out[7] != 1)
 			wrong++;
 	}

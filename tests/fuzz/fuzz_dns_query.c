@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t out[DNS_TCP_MAX];
 	struct query_result result;
-	static struct dns_query q;
+	static struct query_in in;
 	static struct ip_addr srcs[ARRAY_LEN(clients)];
 	bool tcp;
 
@@ -146,16 +146,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	tcp = data[0] & 0x80;
-	switch (query_answer(&env, data + 1, size - 1,
-			     &srcs[data[0] % ARRAY_LEN(clients)], tcp, &q, out,
-			     &result)) {
+	query_read(&env, data + 1, size - 1,
+		   &srcs[data[0] % ARRAY_LEN(clients)], &in);
+	query_near(&env, &in);
+	switch (query_answer(&env, &in, tcp, out, &result)) {
 	case QUERY_REPLY:
 	case QUERY_LOOP:
 		if (!tcp && result.len > DNS_UDP_MAX)
 			abort();
 		if (data[0] % ARRAY_LEN(clients) == 2 && result.len > size - 1)
 			abort();
-		answer_check(out, result.len, &q);
+		answer_check(out, result.len, &in.q);
 		break;
 	case QUERY_DROP:
 	case QUERY_FORWARD:

@@ -144,15 +144,16 @@ static void ask(struct fixture *f, const char *from, const char *text,
 	struct ip_addr src = ip(from);
 	struct query_result result = { 0 };
 	struct dns_name name;
-	struct dns_query q;
+	struct query_in in;
 	size_t len;
 	struct rbuf r;
 
 	assert_int_equal(dns_name_parse(text, &name), 0);
 	len = dns_query_write(&name, type, 1, query);
 	memset(ret, 0, sizeof(*ret));
-	ret->verdict = query_answer(&f->env, query, len, &src, false, &q,
-				    ret->bytes, &result);
+	query_read(&f->env, query, len, &src, &in);
+	query_near(&f->env, &in);
+	ret->verdict = query_answer(&f->env, &in, false, ret->bytes, &result);
 	if (ret->verdict != QUERY_REPLY)
 		return;
 	ret->len = result.len;
@@ -608,10 +609,11 @@ static void test_query_bytes(void **state)
 		struct query_result result = { 0 };
 		uint8_t out[DNS_UDP_MAX];
 		enum query_verdict verdict;
-		struct dns_query q;
+		struct query_in in;
 
-		verdict = query_answer(&f->env, cases[i].bytes, cases[i].len,
-				       &src, false, &q, out, &result);
+		query_read(&f->env, cases[i].bytes, cases[i].len, &src, &in);
+		query_near(&f->env, &in);
+		verdict = query_answer(&f->env, &in, false, out, &result);
 		if (cases[i].code < 0) {
 			assert_int_equal(verdict, QUERY_DROP);
 			continue;
@@ -636,6 +638,49 @@ static void test_query_loop(void **state)
 	assert_int_equal(r.verdict, QUERY_FORWARD);
 }
 
+/* Where a name is looked for is known before it is. */
+static void test_query_spot(void **state)
+{
+	static const struct {
+		const char *from, *name;
+		/* 0: no guess. */
+		uint32_t vni;
+	} cases[] = {
+		{ BLUE_POD, "redis", 1 },
+		{ BOTH_POD, "redis", 2 },
+		{ BLUE_POD, "REDIS.blue", 1 },
+		{ BOTH_POD, "redis.blue", 1 },
+		{ BOTH_POD, "redis.green.svc", 2 },
+		{ BOTH_POD, "redis.blue.svc.cluster.local", 1 },
+		{ HOST, "redis.dark", 3 },
+		{ BLUE_POD, "redis.green", 0 },
+		{ BLUE_POD, "redis.example", 0 },
+		{ BLUE_POD, "cluster.local", 0 },
+		{ BLUE_POD, ".", 0 },
+		{ STRANGER, "redis.blue", 0 },
+	};
+	static const uint8_t redis[] = "\5redis";
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint8_t query[DNS_QUERY_MAX];
+		struct ip_addr src = ip(cases[i].from);
+		struct names_spot spot = { 0 };
+		struct dns_name name;
+		struct query_in in;
+		size_t len;
+
+		assert_int_equal(dns_name_parse(cases[i].name, &name), 0);
+		len = dns_query_write(&name, ns_t_a, 1, query);
+		query_read(&f->env, query, len, &src, &in);
+		if (cases[i].vni)
+			spot = zones_seek(f->zones, cases[i].vni, NAME_SERVICE,
+					  redis, sizeof(redis) - 1);
+		assert_ptr_equal(in.spot.slot, spot.slot);
+		assert_int_equal(in.spot.hash, spot.hash);
+	}
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -647,6 +692,7 @@ int main(void)
 		TEST(test_query_ttl),	   TEST(test_query_soa_owner),
 		TEST(test_query_unsynced), TEST(test_zones_sync),
 		TEST(test_query_bytes),	   TEST(test_query_loop),
+		TEST(test_query_spot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
