@@ -23,6 +23,7 @@
 #include "config.h"
 #include "discover.h"
 #include "docker.h"
+#include "drops.h"
 #include "event.h"
 #include "http.h"
 #include "json.h"
@@ -55,6 +56,7 @@ struct netd {
 	struct model *model;
 	struct store *store;
 	struct reconcile *reconcile;
+	struct drops *drops;
 	struct ops *ops;
 	struct discover *discover;
 	struct http *http;
@@ -413,23 +415,6 @@ static int open_store(struct netd *d)
 	return err ? fail(err, d->cfg.db_file, "cannot read the state") : 0;
 }
 
-static void drop_add(void *arg, const struct ebpf_drop_count *count)
-{
-	json_array_append_new(
-		arg, json_pack("{s:s, s:s, s:I, s:I}", "reason", count->reason,
-			       "meaning", count->meaning, "packets",
-			       (json_int_t)count->packets, "unseen",
-			       (json_int_t)count->unseen));
-}
-
-static json_t *drops(void *arg)
-{
-	json_t *list = json_array();
-
-	ebpf_drops_each(arg, drop_add, list);
-	return list;
-}
-
 /* What the driver was asked for, and what the engine's API tells. */
 static json_t *docker_status(void *arg)
 {
@@ -513,16 +498,16 @@ static int open_api(struct netd *d)
 		.model = d->model,
 		.store = d->store,
 		.reconcile = d->reconcile,
-		.drops = drops,
-		.drops_arg = d->bpf,
 		.docker = docker_status,
 		.docker_arg = d,
 		.dns = d->dns,
 		.dns_listen = listen_address(&d->cfg),
 		.probe = d->probe,
 	};
-	int err = ops_new(&ops, &d->ops);
+	int err;
 
+	d->drops = ops.drops = drops_new(d->loop, d->model, d->bpf);
+	err = ops_new(&ops, &d->ops);
 	if (!err)
 		err = http_open(d->loop, take_fd(d->http_fd), &api_router,
 				ops_handle, d->ops, &d->http);
@@ -654,6 +639,7 @@ static void close_rooms(struct netd *d)
 	reconcile_free(d->reconcile);
 	store_close(d->store);
 	ops_free(d->ops);
+	drops_free(d->drops);
 	model_free(d->model);
 	probe_close(d->probe);
 	dns_close(d->dns);
@@ -666,6 +652,7 @@ static void close_rooms(struct netd *d)
 	d->reconcile = NULL;
 	d->store = NULL;
 	d->ops = NULL;
+	d->drops = NULL;
 	d->discover = NULL;
 	d->model = NULL;
 	d->probe = NULL;

@@ -66,7 +66,7 @@ ops_fn op_service_create, op_service_list, op_service_inspect, op_service_ps,
 ops_fn op_dns_record_add, op_dns_record_list, op_dns_record_delete,
 	op_dns_upstream_set, op_dns_upstream_list, op_dns_upstream_delete;
 ops_fn op_node_list, op_node_update, op_node_drain;
-ops_fn op_status, op_drops, op_version;
+ops_fn op_status, op_drops, op_drops_watch, op_version;
 ops_fn op_dns_query, op_dns_stats, op_dns_cache_list, op_dns_cache_flush,
 	op_dns_upstream_status, op_dns_resolved;
 ops_fn op_events, op_docker_status;
@@ -77,6 +77,7 @@ void ops_call(struct ops *ops, const char *name, ops_fn *fn, json_t *args,
 
 const struct ops_config *call_config(const struct call *call);
 struct events *call_events(const struct call *call);
+struct drops *call_drops(const struct call *call);
 
 /* Arguments; NULL or false where they are not given. */
 const char *call_str(const struct call *call, const char *name);

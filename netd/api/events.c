@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "call.h"
+#include "lines.h"
 #include "netd/util.h"
 
 /* Words of a filter; more would only be a mistake. */
@@ -18,9 +19,7 @@ struct watcher {
 	/* The event it gets next. */
 	uint64_t at;
 	bool follow;
-	/* What is on its way to it: a line, and how much has left. */
-	char *line;
-	size_t sent;
+	struct lines lines;
 	struct watcher *prev, *next;
 };
 
@@ -262,44 +261,30 @@ static char *lost_line(uint64_t lost)
 
 /* ---- watchers ---- */
 
-/* The next line it is to get; false when there is none for now. */
-static bool next_line(struct watcher *w)
+static char *next_line(void *arg)
 {
+	struct watcher *w = arg;
 	const struct event *e;
 
 	if (w->at < event_oldest()) {
-		w->line = lost_line(event_oldest() - w->at);
+		uint64_t lost = event_oldest() - w->at;
+
 		w->at = event_oldest();
-		return true;
+		return lost_line(lost);
 	}
 	while ((e = event_get(w->at))) {
 		w->at++;
-		if (!event_filter_match(&w->filter, e))
-			continue;
-		w->line = event_line(e);
-		return true;
+		if (event_filter_match(&w->filter, e))
+			return event_line(e);
 	}
-	return false;
+	return NULL;
 }
 
 static ssize_t watcher_fill(void *arg, char *buf, size_t size)
 {
 	struct watcher *w = arg;
-	size_t used = 0;
+	size_t used = lines_fill(&w->lines, buf, size, next_line, w);
 
-	while (used < size && (w->line || next_line(w))) {
-		size_t left = strlen(w->line + w->sent);
-		size_t n = MIN(left, size - used);
-
-		memcpy(buf + used, w->line + w->sent, n);
-		used += n;
-		w->sent += n;
-		if (n < left)
-			break;
-		str_freep(&w->line);
-		w->line = NULL;
-		w->sent = 0;
-	}
 	return used || w->follow ? (ssize_t)used : HTTP_STREAM_END;
 }
 
@@ -309,7 +294,7 @@ static void watcher_gone(void *arg)
 
 	DL_DELETE(w->events->watchers, w);
 	json_decref(w->filter.words);
-	free(w->line);
+	lines_clear(&w->lines);
 	free(w);
 }
 

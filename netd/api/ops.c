@@ -67,6 +67,7 @@ static ops_fn *const handlers[] = {
 	[API_NODE_DRAIN] = op_node_drain,
 	[API_STATUS] = op_status,
 	[API_DROPS] = op_drops,
+	[API_DROPS_WATCH] = op_drops_watch,
 	[API_EVENTS] = op_events,
 	[API_DOCKER_STATUS] = op_docker_status,
 	[API_VERSION] = op_version,
@@ -81,6 +82,11 @@ const struct ops_config *call_config(const struct call *call)
 struct events *call_events(const struct call *call)
 {
 	return call->ops->events;
+}
+
+struct drops *call_drops(const struct call *call)
+{
+	return call->ops->cfg.drops;
 }
 
 static void call_free(struct call *call)
@@ -258,13 +264,25 @@ static struct call *call_new(struct ops *ops, const char *name, ops_fn *fn,
 	return call;
 }
 
+/* What can be told, or watched, before the store has been read. */
+static bool needs_store(int op)
+{
+	static const enum api_op free_of_it[] = { API_STATUS, API_VERSION,
+						  API_EVENTS, API_DROPS,
+						  API_DROPS_WATCH };
+
+	for (size_t i = 0; i < ARRAY_LEN(free_of_it); i++)
+		if (op == (int)free_of_it[i])
+			return false;
+	return true;
+}
+
 void ops_handle(void *arg, struct http_request *req)
 {
 	struct ops *ops = arg;
 	struct call *call;
 
-	if (!ops->is_open && req->op != API_STATUS && req->op != API_VERSION &&
-	    req->op != API_EVENTS) {
+	if (!ops->is_open && needs_store(req->op)) {
 		http_reply_error(req, API_UNAVAILABLE, "",
 				 "netd has not read its store yet",
 				 store_status(ops->cfg.store).error);

@@ -18,6 +18,7 @@
 #include "store.h"
 
 struct dns;
+struct drops;
 struct probe;
 struct ev_loop;
 struct ops;
@@ -27,9 +28,8 @@ struct ops_config {
 	struct model *model;
 	struct store *store;
 	struct reconcile *reconcile;
-	/* {"reason","packets","meaning"} of every drop reason; the caller's. */
-	json_t *(*drops)(void *arg);
-	void *drops_arg;
+	/* What the kernel's programs drop. */
+	struct drops *drops;
 	/* What is known of the container engine; the caller's. */
 	json_t *(*docker)(void *arg);
 	void *docker_arg;

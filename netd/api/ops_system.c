@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one-screen status, drop counters, version. */
+/* The one-screen status, version. */
 #include "call.h"
 #include "netd/dns.h"
 #include "netd/probe.h"
@@ -82,14 +82,6 @@ enum ops_next op_status(struct call *call)
 		(json_int_t)HASH_COUNT(call->m->pods), "services", services,
 		"dns_pid", dns_pid(cfg->dns), "probe_pid",
 		probe_pid(cfg->probe), "rss_kb", rss_kb());
-	return OPS_REPLY;
-}
-
-enum ops_next op_drops(struct call *call)
-{
-	const struct ops_config *cfg = call_config(call);
-
-	call->reply = cfg->drops(cfg->drops_arg);
 	return OPS_REPLY;
 }
 

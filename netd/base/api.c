@@ -331,6 +331,16 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_DOCKER_STATUS] = { "docker.status", "GET", "/v1/docker",
 		{ { 0 } } },
 	[API_DROPS] = { "drops", "GET", "/v1/drops", { { 0 } } },
+	[API_DROPS_WATCH] = { "drops.watch", "GET", "/v1/drops/samples", {
+		{ .name = "recent", .type = API_BOOL,
+		  .help = "begin with those that are kept" },
+		{ .name = "filter", .type = API_LIST, .letter = 'f',
+		  .value = "KEY=VALUE",
+		  .help = "reason, pod, network, service, node, address, "
+			  "protocol or hook; one of several values of a key" },
+		{ .name = "no_follow", .type = API_BOOL,
+		  .help = "what is kept, then end" },
+	} },
 	[API_VERSION] = { "version", "GET", "/v1/version", { { 0 } } },
 };
 /* clang-format on */

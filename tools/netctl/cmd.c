@@ -44,8 +44,8 @@ const struct api_arg global_rows[] = {
 const size_t global_rows_len = ARRAY_LEN(global_rows);
 
 const struct cmd *const cmd_tables[] = {
-	network_cmds,  pod_cmds,    service_cmds, dns_cmds,
-	resolver_cmds, docker_cmds, cni_cmds,	  system_cmds,
+	network_cmds, pod_cmds, service_cmds, dns_cmds,	   resolver_cmds,
+	docker_cmds,  cni_cmds, drops_cmds,   system_cmds,
 };
 const size_t cmd_tables_len = ARRAY_LEN(cmd_tables);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes, the one-screen status, drops, versions, help. */
+/* Nodes, the one-screen status, events, versions, help. */
 #include "client.h"
 #include "cmd.h"
 #include "help.h"
@@ -15,16 +15,8 @@ static const struct out_column node_columns[] = {
 	{ "ADDRESSES", "addresses", OUT_WIDE, NULL },
 };
 
-static const struct out_column drop_columns[] = {
-	{ "REASON", "reason", 0, NULL },
-	{ "PACKETS", "packets", OUT_RIGHT, NULL },
-	{ "MEANING", "meaning", OUT_CUT, NULL },
-};
-
 static const struct out_view node_view = { "name", node_columns,
 					   ARRAY_LEN(node_columns) };
-static const struct out_view drop_view = { "reason", drop_columns,
-					   ARRAY_LEN(drop_columns) };
 
 /* ---- status ---- */
 
@@ -130,35 +122,6 @@ static int run_status(const struct ctl *ctl, const struct cmd *cmd,
 	return code;
 }
 
-/* ---- drops ---- */
-
-static const struct api_arg drops_own[] = {
-	{ .name = "all",
-	  .type = API_BOOL,
-	  .letter = 'a',
-	  .help = "reasons that dropped nothing too" },
-};
-
-static int run_drops(const struct ctl *ctl, const struct cmd *cmd,
-		     struct args *args)
-{
-	bool all = json_is_true(json_object_get(cmd_own(args), "all"));
-	json_t *reply, *rows, *row;
-	size_t i;
-	int code = client_ask(ctl, cmd->op, cmd_fields(args), &reply);
-
-	if (code)
-		return code;
-	rows = json_array();
-	json_array_foreach (reply, i, row)
-		if (all || int_of(row, "packets"))
-			json_array_append(rows, row);
-	out_list(ctl, cmd->view, rows);
-	json_decref(rows);
-	json_decref(reply);
-	return EXIT_OK;
-}
-
 /* ---- events ---- */
 
 /* "2026-01-31T12:00:00.123Z pod attached web-1 network=default node=n1 .." */
@@ -261,13 +224,6 @@ const struct cmd system_cmds[] = {
 	  .op = API_STATUS,
 	  .run = run_status,
 	  .help = "Is all well, and what is not; exits 1 when degraded" },
-	{ .words = "drops",
-	  .op = API_DROPS,
-	  .run = run_drops,
-	  .view = &drop_view,
-	  .own = drops_own,
-	  .own_len = 1,
-	  .help = "Packets that were dropped, by reason" },
 	{ .words = "system events",
 	  .op = API_EVENTS,
 	  .run = run_events,
