@@ -12,15 +12,21 @@
 #include <netinet/in.h>
 #include <time.h>
 
+#include "lb.h"
 #include "load.h"
 #include "netd.skel.h"
 
 #define SLICE 1024
 
-/* Seconds. TCP's are settable for what is open, UDP's is for a dialogue. */
+/*
+ * Seconds, where a service says nothing else; TCP's is the daemon's for what
+ * is open, UDP's is for a dialogue. No service says less than AGE_LEAST.
+ */
 #define AGE_RESET 10
 #define AGE_CLOSING 120
+#define AGE_HALF 120
 #define AGE_UDP 120
+#define AGE_LEAST 30
 
 struct flows {
 	struct abi_flow_key keys[SLICE];
@@ -53,32 +59,58 @@ static uint32_t now_ticks(void)
 			  ABI_TICK_SHIFT);
 }
 
+/* What the service of the connection says; either entry names its address. */
+static struct lb_idle idle_of(const struct ebpf *bpf,
+			      const struct abi_flow_key *key,
+			      const struct abi_flow *flow)
+{
+	if (key->side == ABI_SIDE_FORWARD)
+		return lb_idle(bpf->lb, &key->dst, key->dport, key->proto);
+	return lb_idle(bpf->lb, &flow->addr, flow->port, key->proto);
+}
+
+static uint32_t age_open(const struct ebpf *bpf, const struct abi_flow_key *key,
+			 const struct lb_idle *own)
+{
+	if (own->open_s)
+		return own->open_s;
+	if (key->proto != IPPROTO_TCP)
+		return AGE_UDP;
+	return bpf->config.flow_idle_s ? bpf->config.flow_idle_s
+				       : EBPF_FLOW_IDLE_S;
+}
+
 static uint32_t age_allowed(const struct ebpf *bpf,
 			    const struct abi_flow_key *key,
 			    const struct abi_flow *flow)
 {
 	uint32_t closed = ABI_FLOW_FIN_CLIENT | ABI_FLOW_FIN_BACKEND;
+	struct lb_idle own;
 
-	if (key->proto != IPPROTO_TCP)
-		return AGE_UDP;
 	if (flow->state & ABI_FLOW_RST_BACKEND)
 		return AGE_RESET;
-	if (flow->state & (ABI_FLOW_RST_CLIENT | closed))
+	if ((flow->state & ABI_FLOW_RST_CLIENT) ||
+	    (flow->state & closed) == closed)
 		return AGE_CLOSING;
-	return bpf->config.flow_idle_s ? bpf->config.flow_idle_s
-				       : EBPF_FLOW_IDLE_S;
+	own = idle_of(bpf, key, flow);
+	if (!(flow->state & closed))
+		return age_open(bpf, key, &own);
+	return own.half_s ? own.half_s : AGE_HALF;
 }
 
 static bool is_old(const struct ebpf *bpf, const struct abi_flow_key *key,
 		   const struct abi_flow *flow, uint32_t now)
 {
 	uint32_t ticks = now - flow->seen;
-	uint64_t age_ns = (uint64_t)ticks << ABI_TICK_SHIFT;
+	uint64_t age_s = ((uint64_t)ticks << ABI_TICK_SHIFT) / 1000000000;
 
 	/* Written after the clock was read: not old at all. */
 	if (ticks > UINT32_MAX / 2)
 		return false;
-	return age_ns / 1000000000 > age_allowed(bpf, key, flow);
+	/* Most are in use, and nobody needs to know whose they are. */
+	if (age_s <= AGE_LEAST && !(flow->state & ABI_FLOW_RST_BACKEND))
+		return false;
+	return age_s > age_allowed(bpf, key, flow);
 }
 
 static void age(struct ebpf *bpf, uint32_t len)

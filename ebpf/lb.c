@@ -48,6 +48,10 @@ struct frontend {
 	struct abi_frontend_key key;
 	struct abi_frontend value;
 	uint32_t parked;
+	/* How its connections age is known to this process alone: until it is
+	 * told, none of them does. */
+	struct lb_idle idle;
+	bool is_told;
 	struct member *members;
 	size_t len;
 	uint32_t epoch;
@@ -175,6 +179,8 @@ static struct frontend *frontend_new(const struct ebpf *bpf,
 	fe->key = ebpf_frontend_key(want);
 	fe->value.vni = want->vni;
 	fe->value.flags = frontend_flags(want);
+	fe->idle = (struct lb_idle){ want->idle_s, want->idle_half_s };
+	fe->is_told = true;
 	fe->members = xzalloc((len + 1) * sizeof(*fe->members));
 	for (size_t i = 0; i < len; i++) {
 		struct want_backend *b = &fe->members[i].want;
@@ -407,6 +413,31 @@ static struct frontend *frontend_find(struct lb *lb,
 	return fe;
 }
 
+struct lb_idle lb_idle(struct lb *lb, const struct abi_addr *addr, __be16 port,
+		       uint8_t proto)
+{
+	struct want_frontend want = { .port = __builtin_bswap16(port),
+				      .proto = proto };
+	struct frontend *fe = NULL;
+	struct ip_addr asked;
+
+	memcpy(&asked, addr, sizeof(asked));
+	want.v6 = !ip_is_v4(&asked);
+	/* As the programs look: its address, the node's any, the cluster's. */
+	for (int i = 0; !fe && i < 3; i++) {
+		struct abi_frontend_key key;
+
+		want.addr = i ? (struct ip_addr){ 0 } : asked;
+		want.node = i == 1;
+		key = ebpf_frontend_key(&want);
+		fe = frontend_find(lb, &key);
+	}
+	if (!fe)
+		return (struct lb_idle){ 0 };
+	return fe->is_told ? fe->idle
+			   : (struct lb_idle){ UINT32_MAX, UINT32_MAX };
+}
+
 /* The new set's slots and ids are written, then the entry is flipped. */
 static int frontend_flip(struct ebpf *bpf, struct frontend *fe,
 			 const struct frontend *old)
@@ -461,6 +492,8 @@ int ebpf_frontend_put(struct ebpf *bpf, const struct want_frontend *want,
 	old = frontend_find(lb, &fe->key);
 	if (old && same_set(old, fe)) {
 		old->epoch = bpf->epoch;
+		old->idle = fe->idle;
+		old->is_told = true;
 		return ebpf_table_put(bpf, TABLE_FRONTENDS, &old->key,
 				      &old->value);
 	}

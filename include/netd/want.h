@@ -128,6 +128,9 @@ struct want_frontend {
 	/* A client stays with its backend so long, below 2^24; 0: it is
 	 * chosen anew for each connection. */
 	uint32_t affinity_s;
+	/* For how long a connection that says nothing is known, and one of TCP
+	 * that one side has closed; 0: as all others are. */
+	uint32_t idle_s, idle_half_s;
 };
 
 /*

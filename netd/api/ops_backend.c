@@ -155,7 +155,7 @@ int call_until(struct call *call, int64_t *until)
 	if (tune_duration_parse(text, &ms) || ms < 1000)
 		return refuse(&call->refusal, API_INVALID, "timeout",
 			      "write a time such as 30s",
-			      "timeout \"%.32s\" is not a time from 1s to 1h",
+			      "timeout \"%.32s\" is not a time from 1s to 5d",
 			      text);
 	*until = time(NULL) + ms / 1000;
 	return 0;

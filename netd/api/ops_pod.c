@@ -124,11 +124,14 @@ enum ops_next op_pod_inspect(struct call *call)
 	return OPS_REPLY;
 }
 
+/* The request waits for it. */
+#define DRAIN_MAX_MS 3600000
+
 static int read_drain(struct call *call, uint32_t *ms)
 {
 	const char *text = call_str(call, "drain");
 
-	if (text && tune_duration_parse(text, ms))
+	if (text && (tune_duration_parse(text, ms) || *ms > DRAIN_MAX_MS))
 		return refuse(&call->refusal, API_INVALID, "drain",
 			      "write a time such as 30s, or 0",
 			      "drain \"%.32s\" is not a time up to 1h", text);

@@ -38,6 +38,13 @@
 	  .help = "a client keeps its backend (default: 10800 s)" },           \
 	{ .name = "on_dead", .type = API_STR, .value = "keep|reset",           \
 	  .help = "TCP connections to a backend that is gone" },               \
+	{ .name = "idle_timeout", .type = API_STR, .value = "TIME",            \
+	  .help = "TCP connections that say nothing are known so long "        \
+		  "(default: overlay.flow_idle, at most 5d)" },                \
+	{ .name = "idle_half_closed", .type = API_STR, .value = "TIME",        \
+	  .help = "the same once one side has closed (default: 2m)" },         \
+	{ .name = "idle_udp", .type = API_STR, .value = "TIME",                \
+	  .help = "the same of UDP (default: 2m)" },                           \
 	{ .name = "health", .type = API_STR,                                   \
 	  .value = "tcp[:PORT]|http[:PORT]:/PATH",                             \
 	  .help = "backends serve while this works" },                         \

@@ -70,6 +70,9 @@ struct tune {
 	/* A client stays with its backend this long; 0: no longer than its
 	 * connection. */
 	uint32_t affinity_s;
+	/* How long connections that say nothing are known: of TCP, of TCP
+	 * that one side has closed, of UDP; 0: as usual. */
+	uint32_t idle_s, idle_half_s, idle_udp_s;
 	/* PROBE_NONE: a backend is up while its pod is. */
 	struct probe_check health;
 };

@@ -479,6 +479,9 @@ static int check_tune(const struct service *s, struct refusal *r)
 		{ t->affinity_s != 0, "affinity" },
 		{ t->policy != TUNE_ANY, "policy" },
 		{ t->on_dead != TUNE_KEEP, "on_dead" },
+		{ t->idle_s != 0, "idle_timeout" },
+		{ t->idle_half_s != 0, "idle_half_closed" },
+		{ t->idle_udp_s != 0, "idle_udp" },
 	};
 
 	if (s->sources_len && !s->published_len)

@@ -9,6 +9,12 @@
 /* What fits beside the flags of a frontend (bpf_abi.h): half a year. */
 #define AFFINITY_MAX_S 0xffffff
 
+/* Uses of a connection are noted every 17 seconds (flow.bpf.h). */
+#define IDLE_MIN_S 30u
+/* As the kernel's conntrack has it for TCP. */
+#define IDLE_MAX_S 432000u
+#define IDLE_UDP_MAX_S 86400u
+
 #define INTERVAL_MIN_MS 100
 #define INTERVAL_MAX_MS 3600000
 #define TIMEOUT_MIN_MS 10
@@ -112,21 +118,20 @@ int tune_duration_parse(const char *text, uint32_t *ms)
 	static const struct {
 		const char *unit;
 		uint32_t ms;
-	} units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60000 }
-	};
+	} units[] = { { "ms", 1 },    { "s", 1000 },	{ "", 1000 },
+		      { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 	size_t digits = strspn(text, "0123456789");
 	char number[16];
 	uint32_t n;
 
 	if (str_format(number, sizeof(number), "%.*s", (int)MIN(digits, 15U),
 		       text) ||
-	    str_to_u32(number, 0, INTERVAL_MAX_MS, &n))
+	    str_to_u32(number, 0, TUNE_DURATION_MAX_MS, &n))
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		if (!str_eq(text + digits, units[i].unit))
 			continue;
-		if (n > INTERVAL_MAX_MS / units[i].ms)
+		if (n > TUNE_DURATION_MAX_MS / units[i].ms)
 			return -ERANGE;
 		*ms = n * units[i].ms;
 		return 0;
@@ -150,6 +155,80 @@ static int duration_read(json_t *args, const char *field, uint32_t min_ms,
 			      field, text, min_ms);
 	*ret = ms;
 	return 0;
+}
+
+/* Settings of how long what says nothing is known; seconds. */
+static const struct idle {
+	const char *field;
+	/* In the service's document. */
+	const char *key;
+	size_t offset;
+	uint32_t max;
+} idles[] = {
+	{ "idle_timeout", "idle", offsetof(struct tune, idle_s), IDLE_MAX_S },
+	{ "idle_half_closed", "idle_half_closed",
+	  offsetof(struct tune, idle_half_s), IDLE_MAX_S },
+	{ "idle_udp", "idle_udp", offsetof(struct tune, idle_udp_s),
+	  IDLE_UDP_MAX_S },
+};
+
+static uint32_t *idle_at(struct tune *t, const struct idle *row)
+{
+	return (uint32_t *)(void *)((char *)t + row->offset);
+}
+
+static int idle_read(struct tune *t, json_t *args, const struct idle *row,
+		     struct refusal *r)
+{
+	const char *text = json_string_value(json_object_get(args, row->field));
+	uint32_t ms = 0;
+
+	if (!text)
+		return 0;
+	if (!str_eq(text, "default") &&
+	    (tune_duration_parse(text, &ms) || ms < IDLE_MIN_S * 1000 ||
+	     ms / 1000 > row->max))
+		return refuse(r, API_INVALID, row->field,
+			      "write a time such as 30m, 12h or 5d, or default",
+			      "%s \"%.32s\" is not a time from %us to %uh",
+			      row->field, text, IDLE_MIN_S, row->max / 3600);
+	*idle_at(t, row) = ms / 1000;
+	return 0;
+}
+
+static int idles_read(struct tune *t, json_t *args, struct refusal *r)
+{
+	for (size_t i = 0; i < ARRAY_LEN(idles); i++)
+		if (idle_read(t, args, &idles[i], r))
+			return -EINVAL;
+	return 0;
+}
+
+static int idles_from_json(struct tune *t, json_t *balance)
+{
+	for (size_t i = 0; i < ARRAY_LEN(idles); i++) {
+		const struct idle *row = &idles[i];
+		uint32_t *at = idle_at(t, row);
+
+		if (json_object_get(balance, row->key) &&
+		    (json_get_u32(balance, row->key, at) || *at < IDLE_MIN_S ||
+		     *at > row->max))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static void idles_to_json(const struct tune *t, json_t *balance)
+{
+	struct tune copy = *t;
+
+	for (size_t i = 0; i < ARRAY_LEN(idles); i++) {
+		uint32_t s = *idle_at(&copy, &idles[i]);
+
+		if (s)
+			json_object_set_new(balance, idles[i].key,
+					    json_integer(s));
+	}
 }
 
 static int count_read(json_t *args, const char *field, uint32_t *ret,
@@ -273,7 +352,7 @@ int tune_read(struct tune *tune, json_t *args, struct refusal *r)
 	struct tune next = *tune;
 
 	if (choices_read(&next, args, r) || affinity_read(&next, args, r) ||
-	    health_read(&next.health, args, r))
+	    idles_read(&next, args, r) || health_read(&next.health, args, r))
 		return -EINVAL;
 	*tune = next;
 	return 0;
@@ -297,6 +376,8 @@ int tune_from_json(struct tune *tune, json_t *doc)
 	if (json_object_get(balance, "affinity") &&
 	    (json_get_u32(balance, "affinity", &tune->affinity_s) ||
 	     tune->affinity_s > AFFINITY_MAX_S))
+		return -EINVAL;
+	if (idles_from_json(tune, balance))
 		return -EINVAL;
 	*check = health_default;
 	if (!health)
@@ -351,6 +432,7 @@ void tune_to_json(const struct tune *tune, json_t *doc)
 	if (tune->affinity_s)
 		json_object_set_new(balance, "affinity",
 				    json_integer(tune->affinity_s));
+	idles_to_json(tune, balance);
 	set_or_del(doc, "balance", balance);
 	set_or_del(doc, "health", health_json(&tune->health));
 }

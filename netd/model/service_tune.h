@@ -8,8 +8,8 @@
 #include "model.h"
 
 /*
- * Reads what of algo, policy, on_dead, affinity and health* is given into
- * `tune`; what is not stays as it is.
+ * Reads what of algo, policy, on_dead, affinity, idle* and health* is given
+ * into `tune`; what is not stays as it is.
  */
 int tune_read(struct tune *tune, json_t *args, struct refusal *r);
 
@@ -17,7 +17,8 @@ int tune_read(struct tune *tune, json_t *args, struct refusal *r);
 int tune_from_json(struct tune *tune, json_t *doc);
 void tune_to_json(const struct tune *tune, json_t *doc);
 
-/* "500ms", "2s", "1m"; a number alone is seconds. */
+/* "500ms", "2s", "1m", "1h", "1d"; a number alone is seconds. */
+#define TUNE_DURATION_MAX_MS 432000000u
 int tune_duration_parse(const char *text, uint32_t *ms);
 
 /* "tcp", "http:8081:/healthz" */

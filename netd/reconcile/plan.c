@@ -72,6 +72,9 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 		.maglev = f->tune->algo == TUNE_MAGLEV,
 		.reset_dead = f->tune->on_dead == TUNE_RESET,
 		.affinity_s = f->tune->affinity_s,
+		.idle_s = proto == IPPROTO_UDP ? f->tune->idle_udp_s
+					       : f->tune->idle_s,
+		.idle_half_s = f->tune->idle_half_s,
 		.has_sources = f->sources && ip_is_none(addr),
 	};
 }

@@ -38,6 +38,18 @@ static void test_read(void **state)
 		  "\"interval_ms\":500,\"timeout_ms\":2000,\"rise\":3,"
 		  "\"fall\":5}}" },
 		{ "{\"health\":\"none\"}", NULL, "{}" },
+		{ "{\"idle_timeout\":\"5d\",\"idle_half_closed\":\"1h\","
+		  "\"idle_udp\":\"30s\"}",
+		  NULL,
+		  "{\"balance\":{\"idle\":432000,\"idle_half_closed\":3600,"
+		  "\"idle_udp\":30}}" },
+		{ "{\"idle_timeout\":\"default\"}", NULL, "{}" },
+		{ "{\"idle_timeout\":\"6d\"}", "idle_timeout", NULL },
+		{ "{\"idle_timeout\":\"121h\"}", "idle_timeout", NULL },
+		{ "{\"idle_timeout\":\"29s\"}", "idle_timeout", NULL },
+		{ "{\"idle_half_closed\":\"never\"}", "idle_half_closed",
+		  NULL },
+		{ "{\"idle_udp\":\"25h\"}", "idle_udp", NULL },
 		{ "{\"algo\":\"wrr\"}", "algo", NULL },
 		{ "{\"policy\":\"near\"}", "policy", NULL },
 		{ "{\"on_dead\":\"\"}", "on_dead", NULL },
@@ -88,6 +100,9 @@ static void test_read(void **state)
 		assert_int_equal(tune_from_json(&again, doc), 0);
 		assert_int_equal(again.algo, tune.algo);
 		assert_int_equal(again.affinity_s, tune.affinity_s);
+		assert_int_equal(again.idle_s, tune.idle_s);
+		assert_int_equal(again.idle_half_s, tune.idle_half_s);
+		assert_int_equal(again.idle_udp_s, tune.idle_udp_s);
 		assert_int_equal(again.health.kind, tune.health.kind);
 		assert_string_equal(again.health.path, tune.health.path);
 	}
