@@ -129,8 +129,8 @@ error_frontend(const struct pkt *p, const struct pkt *q, __u32 flags)
 	if (flags & ERROR_TO_VIP)
 		return frontend_find(&p->dst, q->dport, q->proto);
 	if (!(flags & ERROR_LOCAL))
-		fe = frontend_find_node(&p->dst, q->dport, q->proto);
-	return fe ? fe : frontend_find(NULL, q->dport, q->proto);
+		fe = frontend_find_node(&p->dst, p->v6, q->dport, q->proto);
+	return fe ? fe : frontend_find_published(p->v6, q->dport, q->proto);
 }
 
 /* An error about what a backend sent is for that backend. */
@@ -225,7 +225,7 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 		return -ABI_DROP_KERNEL;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
-	if (!source_may(fe, &p->src, p->dport, p->proto))
+	if (!source_may(fe, &p->src, p->v6, p->dport, p->proto))
 		return -ABI_DROP_SOURCE_DENIED;
 	if (lb_choose(p, fe, 0, &p->src, work))
 		return reply_refuse(skb, p, 0);
@@ -264,7 +264,7 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_NO_FRONTEND;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
-	fe = frontend_find(NULL, p->dport, p->proto);
+	fe = frontend_find_published(p->v6, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
 	if (lb_choose(p, fe, LB_LOCAL, &p->src, work))
@@ -287,5 +287,5 @@ static __always_inline int deliver_client(struct __sk_buff *skb,
 		return from_pod ? deliver_host(skb) : deliver_stack(skb);
 	if (route && route->kind != ABI_ROUTE_NODE)
 		return -ABI_DROP_NO_WAY_OUT;
-	return deliver_out(skb, p->src.w[3], p->dst.w[3], p->proto);
+	return deliver_out(skb, p);
 }

@@ -10,15 +10,26 @@
 #include "load.h"
 #include "netd.skel.h"
 
+static bool has_addrs(const struct abi_pod *pod, const struct want_pod *want)
+{
+	for (uint32_t i = 0; i < want->addrs_len; i++) {
+		const struct ip_addr *a = &want->addrs[i].addr;
+		struct abi_addr addr = abi_addr(a);
+
+		if (memcmp(&pod->addrs[abi_family(a)], &addr, sizeof(addr)))
+			return false;
+	}
+	return true;
+}
+
 static int check_pod(struct ebpf *bpf, const struct want_pod *want,
 		     uint32_t ifindex)
 {
-	struct abi_addr addr = abi_addr(&want->addrs[0].addr);
 	struct abi_pod pod;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.pods), &ifindex,
 				&pod) ||
-	    pod.vni != want->vni || memcmp(&pod.addr, &addr, sizeof(addr)) ||
+	    pod.vni != want->vni || !has_addrs(&pod, want) ||
 	    memcmp(pod.mac, want->mac.b, sizeof(pod.mac)))
 		return ebpf_fail(bpf, -ENOENT,
 				 "the map of pods has not what it should have");
@@ -26,11 +37,10 @@ static int check_pod(struct ebpf *bpf, const struct want_pod *want,
 }
 
 static int check_endpoint(struct ebpf *bpf, const struct want_pod *want,
-			  uint32_t ifindex)
+			  const struct ip_addr *addr, uint32_t ifindex)
 {
-	struct abi_endpoint_key key = {
-		.vni = want->vni, .addr = abi_addr(&want->addrs[0].addr)
-	};
+	struct abi_endpoint_key key = { .vni = want->vni,
+					.addr = abi_addr(addr) };
 	struct abi_endpoint ep;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.endpoints), &key,
@@ -51,7 +61,9 @@ int ebpf_pod_check(struct ebpf *bpf, const struct want_pod *want,
 		return ebpf_fail(bpf, -ENOENT,
 				 "the program is not on the pod's link");
 	err = check_pod(bpf, want, ifindex);
-	return err ? err : check_endpoint(bpf, want, ifindex);
+	for (uint32_t i = 0; !err && i < want->addrs_len; i++)
+		err = check_endpoint(bpf, want, &want->addrs[i].addr, ifindex);
+	return err;
 }
 
 int ebpf_frontend_check(struct ebpf *bpf, const struct want_frontend *want)

@@ -76,20 +76,31 @@ static __always_inline int deliver_stack(struct __sk_buff *skb)
 
 /*
  * Out to the underlay with a source that is this host's own, which its stack
- * would take for a martian. The lookup needs forwarding=1 on netd0.
+ * would take for a martian. The lookup needs forwarding=1 on netd0, for each
+ * family.
  */
-__noinline int deliver_out(struct __sk_buff *skb, __be32 src, __be32 dst,
-			   __u8 proto)
+__noinline int deliver_out(struct __sk_buff *skb, const struct pkt *p)
 {
 	struct bpf_fib_lookup fib = {
 		.family = 2 /* AF_INET */,
-		.l4_protocol = proto,
 		.ifindex = config.tunnel_ifindex,
-		.ipv4_src = src,
-		.ipv4_dst = dst,
 	};
-	int rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	int rc;
 
+	if (!p)
+		return -ABI_DROP_KERNEL;
+	fib.l4_protocol = p->proto;
+	if (p->v6) {
+		fib.family = 10 /* AF_INET6 */;
+		if (p->proto == IPPROTO_ICMP)
+			fib.l4_protocol = IPPROTO_ICMPV6;
+		__builtin_memcpy(fib.ipv6_src, &p->src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &p->dst, sizeof(fib.ipv6_dst));
+	} else {
+		fib.ipv4_src = p->src.w[3];
+		fib.ipv4_dst = p->dst.w[3];
+	}
+	rc = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return -ABI_DROP_NO_WAY_OUT;
 	if (fib.ifindex == config.tunnel_ifindex)

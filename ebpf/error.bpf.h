@@ -2,7 +2,7 @@
 /*
  * error - ICMP errors about packets of balanced connections: RFC 792's
  * unreachable (with it "fragmentation needed"), time exceeded, parameter
- * problem.
+ * problem, and RFC 4443's.
  *
  * An error quotes the packet it is about, and goes against its direction. So
  * it is looked at as if it were a packet of the quoted connection, sent back:
@@ -12,37 +12,78 @@
 #pragma once
 
 #include "rewrite.bpf.h"
+#include "work.bpf.h"
 
 #define ICMP_HDR_LEN 8
 
 /* Which end of the connection gets another address. */
 enum error_end { ERROR_SRC, ERROR_DST };
 
+static __always_inline int error_ports(struct __sk_buff *skb, struct pkt *q)
+{
+	__be16 port[2];
+
+	if (!pkt_has_ports(q) ||
+	    bpf_skb_load_bytes(skb, q->l4, port, sizeof(port)))
+		return -1;
+	q->sport = port[1];
+	q->dport = port[0];
+	return 0;
+}
+
+/* Into work->quoted, which is all zeros. */
+__noinline int error_parse6(struct __sk_buff *skb, const struct pkt *p)
+{
+	struct work *work = work_get();
+	struct ip6_frag frag;
+	struct ipv6hdr ip;
+	struct pkt *q;
+
+	if (!p || !work)
+		return -1;
+	q = &work->quoted;
+	if (bpf_skb_load_bytes(skb, p->l4 + ICMP_HDR_LEN, &ip, sizeof(ip)) ||
+	    ip.version != 6)
+		return -1;
+	q->v6 = ABI_IPV6;
+	q->proto = ip.nexthdr;
+	q->l4 = p->l4 + ICMP_HDR_LEN + sizeof(ip);
+	if (ip.nexthdr == IPPROTO_FRAGMENT) {
+		if (bpf_skb_load_bytes(skb, q->l4, &frag, sizeof(frag)) ||
+		    (frag.offset & bpf_htons(IP6_OFFSET_BITS)))
+			return -1;
+		q->proto = frag.next;
+		q->l4 += sizeof(frag);
+	}
+	__builtin_memcpy(&q->src, &ip.daddr, sizeof(q->src));
+	__builtin_memcpy(&q->dst, &ip.saddr, sizeof(q->dst));
+	if (addr_is_reserved(&q->src) || addr_is_reserved(&q->dst))
+		return -1;
+	return error_ports(skb, q);
+}
+
 /*
- * `q` is what a packet against the quoted one would be; its l4 is the offset
- * of the quoted one's L4 header. -1: quotes nothing that is ever balanced.
+ * `q`, of `work`, is what a packet against the quoted one would be; its l4 is
+ * the offset of the quoted one's L4 header. -1: quotes nothing that is ever
+ * balanced.
  */
 static __always_inline int error_parse(struct __sk_buff *skb,
 				       const struct pkt *p, struct pkt *q)
 {
 	struct iphdr ip;
-	__be16 port[2];
 
 	__builtin_memset(q, 0, sizeof(*q));
+	if (p->v6)
+		return error_parse6(skb, p);
 	if (bpf_skb_load_bytes(skb, p->l4 + ICMP_HDR_LEN, &ip, sizeof(ip)) ||
 	    ip.version != 4 || ip.ihl < 5 ||
 	    (bpf_ntohs(ip.frag_off) & IP_OFFSET_BITS))
 		return -1;
 	q->proto = ip.protocol;
 	q->l4 = p->l4 + ICMP_HDR_LEN + ip.ihl * 4;
-	if (!pkt_has_ports(q) ||
-	    bpf_skb_load_bytes(skb, q->l4, port, sizeof(port)))
-		return -1;
 	addr_set_v4(&q->src, ip.daddr);
 	addr_set_v4(&q->dst, ip.saddr);
-	q->sport = port[1];
-	q->dport = port[0];
-	return 0;
+	return error_ports(skb, q);
 }
 
 /*
@@ -73,6 +114,56 @@ static __always_inline int error_checks(struct __sk_buff *skb,
 	return err;
 }
 
+/*
+ * The sum is over the outer addresses too, and no IP header's keeps those of
+ * the quoted one in it. A quoted UDP checksum makes up for all that changes in
+ * the quote; of TCP's, too far behind to be in every quote, that is not asked.
+ */
+__noinline int error_rewrite6(struct __sk_buff *skb, struct pkt *p,
+			      const struct abi_addr *addr, __be16 port,
+			      enum error_end end)
+{
+	struct work *work = work_get();
+	struct abi_addr *outer, *old;
+	__u32 check, outer_off, quote;
+	__be16 old_port;
+	__sum16 udp = 0;
+	__u64 flags = 0;
+	struct pkt *q;
+	__s64 diff;
+	int err = 0;
+
+	if (!p || !addr || !work)
+		return -ABI_DROP_KERNEL;
+	q = &work->quoted;
+	outer = end == ERROR_SRC ? &p->src : &p->dst;
+	outer_off = end == ERROR_SRC ? L3_SRC6 : L3_DST6;
+	old = end == ERROR_SRC ? &q->src : &q->dst;
+	old_port = end == ERROR_SRC ? q->sport : q->dport;
+	quote = p->l4 + ICMP_HDR_LEN;
+	check = p->l4 + 2;
+
+	if (addr_eq(outer, old)) {
+		err |= rewrite6_addr(skb, check, outer_off, old, addr, 0);
+		*outer = *addr;
+	}
+	if (q->proto == IPPROTO_UDP)
+		bpf_skb_load_bytes(skb, q->l4 + 6, &udp, sizeof(udp));
+	if (udp) {
+		check = q->l4 + 6;
+		flags = BPF_F_MARK_MANGLED_0;
+	}
+	diff = rewrite6_diff(old, addr);
+	err |= bpf_l4_csum_replace(skb, check, 0, diff, flags);
+	err |= bpf_l4_csum_replace(skb, check, old_port, port, flags | 2);
+	/* The quoted packet's destination is our source. */
+	err |= bpf_skb_store_bytes(skb, quote + (end == ERROR_SRC ? 24 : 8),
+				   addr, sizeof(*addr), 0);
+	err |= bpf_skb_store_bytes(skb, q->l4 + (end == ERROR_SRC ? 2 : 0),
+				   &port, sizeof(port), 0);
+	return err ? -ABI_DROP_KERNEL : 0;
+}
+
 static __always_inline int
 error_rewrite(struct __sk_buff *skb, struct pkt *p, const struct pkt *q,
 	      enum error_end end, const struct abi_addr *addr, __be16 port)
@@ -91,6 +182,8 @@ error_rewrite(struct __sk_buff *skb, struct pkt *p, const struct pkt *q,
 	};
 	int err = 0;
 
+	if (p->v6)
+		return error_rewrite6(skb, p, addr, port, end);
 	/* A router on the way sends errors with an address of its own. */
 	if (outer->w[3] == r.old_addr) {
 		err |= bpf_l3_csum_replace(skb, L3_CHECK, r.old_addr,

@@ -154,7 +154,10 @@ struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want)
 	};
 	struct ip_addr any = ip_from_v4(0);
 
-	if (want->node && ip_is_none(&want->addr))
+	if (!ip_is_none(&want->addr))
+		return key;
+	key.v6 = want->v6;
+	if (want->node)
 		key.addr = abi_addr(&any);
 	return key;
 }

@@ -97,7 +97,13 @@ struct abi_addr abi_addr(const struct ip_addr *a)
 	return ret;
 }
 
-struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len)
+int abi_family(const struct ip_addr *a)
+{
+	return ip_is_v4(a) ? ABI_IPV4 : ABI_IPV6;
+}
+
+struct abi_range abi_range(const struct ip_addr *a, uint8_t len,
+			   const struct ip_addr *gateway)
 {
 	static const struct ip_addr ones = {
 		.b = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
@@ -106,7 +112,18 @@ struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len)
 	struct ip_prefix net = prefix_make(a, len ? len : 128);
 	struct ip_prefix mask = prefix_make(&ones, net.len);
 
-	return (struct abi_prefix){ abi_addr(&net.addr), abi_addr(&mask.addr) };
+	return (struct abi_range){
+		.subnet = { abi_addr(&net.addr), abi_addr(&mask.addr) },
+		.gateway = abi_addr(gateway),
+	};
+}
+
+void abi_ranges_clear(struct abi_range ranges[ABI_FAMILIES])
+{
+	static const struct ip_addr none;
+
+	for (int i = 0; i < ABI_FAMILIES; i++)
+		ranges[i] = abi_range(&none, 0, &none);
 }
 
 int ebpf_table_put(struct ebpf *bpf, enum ebpf_table id, const void *key,

@@ -86,8 +86,13 @@ int ebpf_table_del(struct ebpf *bpf, enum ebpf_table id, const void *key);
 
 struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want);
 struct abi_addr abi_addr(const struct ip_addr *a);
+/* ABI_IPV4 or ABI_IPV6. */
+int abi_family(const struct ip_addr *a);
 /* A length no network has (0) matches nothing but the address itself. */
-struct abi_prefix abi_prefix(const struct ip_addr *a, uint8_t len);
+struct abi_range abi_range(const struct ip_addr *a, uint8_t len,
+			   const struct ip_addr *gateway);
+/* No addresses of any family. */
+void abi_ranges_clear(struct abi_range ranges[ABI_FAMILIES]);
 
 /* The other files' parts of open, audit and close. */
 void flows_open(struct ebpf *bpf, struct flows **ret);

@@ -202,35 +202,57 @@ static __always_inline struct abi_route *route_find(__u32 vni,
 static __always_inline struct abi_frontend *
 frontend_find(const struct abi_addr *addr, __be16 port, __u8 proto)
 {
-	struct abi_frontend_key key = { .port = port, .proto = proto };
+	struct abi_frontend_key key = {
+		.addr = *addr,
+		.port = port,
+		.proto = proto,
+	};
 
-	if (addr)
-		key.addr = *addr;
+	return bpf_map_lookup_elem(&frontends, &key);
+}
+
+/* A published port, as the clients of one family see it. */
+static __always_inline struct abi_frontend *
+frontend_find_published(__u32 v6, __be16 port, __u8 proto)
+{
+	struct abi_frontend_key key = {
+		.port = port,
+		.proto = proto,
+		.v6 = v6,
+	};
+
 	return bpf_map_lookup_elem(&frontends, &key);
 }
 
 /* A port of this node alone, on this address of its own. */
 static __always_inline struct abi_frontend *
-frontend_find_node(const struct abi_addr *addr, __be16 port, __u8 proto)
+frontend_find_node(const struct abi_addr *addr, __u32 v6, __be16 port,
+		   __u8 proto)
 {
-	struct abi_addr any = { .w = { 0, 0, bpf_htonl(0xffff), 0 } };
+	struct abi_frontend_key any = {
+		.addr = { .w = { 0, 0, bpf_htonl(0xffff), 0 } },
+		.port = port,
+		.proto = proto,
+		.v6 = v6,
+	};
 	struct abi_frontend *fe;
 
 	if (!node_ports_used || !port)
 		return NULL;
 	fe = frontend_find(addr, port, proto);
-	return fe ? fe : frontend_find(&any, port, proto);
+	return fe ? fe : bpf_map_lookup_elem(&frontends, &any);
 }
 
 static __always_inline int source_may(const struct abi_frontend *fe,
-				      const struct abi_addr *src, __be16 port,
-				      __u8 proto)
+				      const struct abi_addr *src, __u32 v6,
+				      __be16 port, __u8 proto)
 {
 	/* Port and protocol are part of the prefix. */
 	struct abi_source_key key = {
 		.prefixlen = 32 + 128,
 		.port = port,
 		.proto = proto,
+		.v6 = v6,
 		.src = *src,
 	};
 

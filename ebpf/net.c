@@ -65,14 +65,18 @@ static int net_write(struct ebpf *bpf, const struct want_net *want)
 {
 	struct net_entry entries[NET_ENTRIES_MAX];
 	size_t n = net_entries(want, entries);
-	struct abi_net net = {
-		.flags = want->internal ? ABI_NET_INTERNAL : 0,
-		.subnet = abi_prefix(&want->ranges[0].subnet.addr,
-				     want->ranges[0].subnet.len),
-		.gateway = abi_addr(&want->ranges[0].gateway),
-	};
-	int err = ebpf_table_put(bpf, TABLE_NETS, &want->vni, &net);
+	struct abi_net net = { .flags = want->internal ? ABI_NET_INTERNAL : 0 };
+	int err;
 
+	abi_ranges_clear(net.ranges);
+	for (uint32_t i = 0; i < MIN(want->ranges_len, RANGES_MAX); i++) {
+		const struct want_range *range = &want->ranges[i];
+
+		net.ranges[abi_family(&range->subnet.addr)] =
+			abi_range(&range->subnet.addr, range->subnet.len,
+				  &range->gateway);
+	}
+	err = ebpf_table_put(bpf, TABLE_NETS, &want->vni, &net);
 	for (size_t i = 0; !err && i < n; i++) {
 		struct abi_route_key key = route_key(0, &entries[i].prefix);
 		struct abi_route route = { .vni = want->vni,

@@ -12,10 +12,12 @@ static __always_inline int overlay_source_ok(const struct pkt *p,
 					     const struct abi_net *net,
 					     const struct abi_addr *sender)
 {
+	const struct abi_range *range =
+		p->v6 ? &net->ranges[ABI_IPV6] : &net->ranges[ABI_IPV4];
 	struct abi_route *route;
 
-	if (addr_in(&p->src, &net->subnet))
-		return !addr_eq(&p->src, &net->gateway);
+	if (addr_in(&p->src, &range->subnet))
+		return !addr_eq(&p->src, &range->gateway);
 	route = route_find(0, &p->src);
 	return route && route->kind == ABI_ROUTE_NODE &&
 	       addr_eq(&route->vtep, sender);
@@ -55,6 +57,8 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 
 	if (!net)
 		return -ABI_DROP_UNKNOWN_VNI;
+	if (p->v6 && addr_is_none(&net->ranges[ABI_IPV6].gateway))
+		return -ABI_DROP_IPV6;
 	if (!overlay_source_ok(p, net, sender))
 		return -ABI_DROP_SPOOF_OVERLAY;
 	err = overlay_answer(skb, p);
@@ -71,7 +75,7 @@ static __always_inline int overlay_net_packet(struct __sk_buff *skb,
 		return -ABI_DROP_NO_ROUTE;
 	/* Published for all nodes, it had been balanced where it began. */
 	if (pkt_has_ports(p))
-		fe = frontend_find_node(&p->dst, p->dport, p->proto);
+		fe = frontend_find_node(&p->dst, p->v6, p->dport, p->proto);
 	/* A refusal would leave as it is, without the tunnel round it. */
 	if (fe && !fe->count)
 		return -ABI_DROP_NO_BACKEND;
@@ -99,7 +103,7 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 			return -ABI_DROP_NO_FRONTEND;
 	}
 	if (!pkt_has_ports(about) ||
-	    !frontend_find(NULL, about->sport, about->proto))
+	    !frontend_find_published(p->v6, about->sport, about->proto))
 		return -ABI_DROP_NO_FRONTEND;
 	if (about == p)
 		flow_track_reply(p);
@@ -115,7 +119,7 @@ static __always_inline int overlay_packet(struct __sk_buff *skb, __u32 vni,
 					  int by_device)
 {
 	struct pkt p;
-	int err = parse_ip(skb, &p);
+	int err = parse_packet(skb, &p, skb->protocol);
 
 	if (err)
 		return err;
@@ -150,9 +154,7 @@ static __always_inline int overlay_in(struct __sk_buff *skb)
 	if (!bpf_map_lookup_elem(&vteps, &sender))
 		return -ABI_DROP_NOT_MEMBER;
 
-	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		return -ABI_DROP_IPV6;
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
+	if (!type_is_ip(skb->protocol) || skb->vlan_present)
 		return -ABI_DROP_ETHERTYPE;
 	return overlay_packet(skb, key.tunnel_id, &sender, 1);
 }
@@ -225,9 +227,9 @@ static __always_inline int overlay_out(struct __sk_buff *skb)
 	err = (int)bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0);
 	if (err != -22 /* EINVAL */)
 		return TC_ACT_OK;
-	if (skb->protocol != bpf_htons(ETH_P_IP))
-		return -ABI_DROP_IPV6;
-	err = parse_ip(skb, &p);
+	if (!type_is_ip(skb->protocol))
+		return -ABI_DROP_ETHERTYPE;
+	err = parse_packet(skb, &p, skb->protocol);
 	if (err)
 		return err;
 	frag_ports(&p, ABI_FRAG_HOST, 0);

@@ -2,6 +2,10 @@
 /*
  * parse - a packet's headers, copied once into one small struct.
  *
+ * It is the same for both families, so that what is decided by it is decided
+ * by the same code: IPv4 addresses are v4-mapped, ICMPv6 has the numbers of
+ * ICMP. Only who reads or writes the packet itself has to look at `v6`.
+ *
  * Headers are copied, not pointed at: GRO leaves packets whose linear part is
  * an Ethernet header, and rewriting moves data. All steps return 0, or the
  * negative drop reason.
@@ -12,7 +16,9 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
@@ -38,6 +44,17 @@ struct icmp_hdr {
 #define ICMP_CODE_PORT 3
 #define ICMP_CODE_TOO_BIG 4
 
+/* RFC 4443; what both have in common is known by ICMP's number. */
+#define ICMP6_TYPE_UNREACHABLE 1
+#define ICMP6_TYPE_TOO_BIG 2
+#define ICMP6_TYPE_TIME_EXCEEDED 3
+#define ICMP6_TYPE_PARAMETER 4
+#define ICMP6_TYPE_ECHO 128
+#define ICMP6_TYPE_ECHO_REPLY 129
+#define ICMP6_TYPE_SOLICIT 135
+#define ICMP6_TYPE_ADVERT 136
+#define ICMP6_CODE_PORT 4
+
 /* More fragments, or an offset. */
 #define IP_FRAGMENT_BITS 0x3fff
 #define IP_OFFSET_BITS 0x1fff
@@ -53,6 +70,20 @@ struct icmp_hdr {
 #define L3_SRC (ETH_HLEN + 12)
 #define L3_DST (ETH_HLEN + 16)
 #define L3_CHECK (ETH_HLEN + 10)
+#define L3_HOP_LIMIT (ETH_HLEN + 7)
+#define L3_SRC6 (ETH_HLEN + 8)
+#define L3_DST6 (ETH_HLEN + 24)
+
+/* RFC 8200 4.5: a fragment's header. */
+struct ip6_frag {
+	__u8 next;
+	__u8 reserved;
+	__be16 offset;
+	__be32 id;
+};
+
+#define IP6_MORE_FRAGMENTS 1
+#define IP6_OFFSET_BITS 0xfff8
 
 enum pkt_fragment {
 	PKT_WHOLE,
@@ -68,6 +99,7 @@ struct pkt {
 	/* ICMP: 0. Later fragments: see frag.bpf.h. */
 	__be16 sport;
 	__be16 dport;
+	/* ICMPv6 is ICMP. */
 	__u8 proto;
 	/* enum pkt_fragment */
 	__u8 fragment;
@@ -76,8 +108,9 @@ struct pkt {
 	__u8 dont_fragment;
 	__u16 l4;
 	__u16 len;
-	__be16 id;
-	__u16 pad;
+	__be32 id;
+	/* ABI_IPV4 or ABI_IPV6. */
+	__u32 v6;
 	/* TCP, host order. */
 	__u32 seq;
 	__u32 ack;
@@ -112,16 +145,46 @@ static __always_inline int addr_is_none(const struct abi_addr *a)
 	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
 }
 
-static __always_inline int addr_is_loopback(const struct abi_addr *a)
+static __always_inline int addr_is_v4(const struct abi_addr *a)
 {
-	return (a->w[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return a->w[2] == bpf_htonl(0xffff) && !(a->w[0] | a->w[1]);
 }
 
-/* 224.0.0.0/3 holds multicast, reserved and the broadcast address. */
+static __always_inline int addr_is_loopback(const struct abi_addr *a)
+{
+	if (addr_is_v4(a))
+		return (a->w[3] & bpf_htonl(0xff000000)) ==
+		       bpf_htonl(0x7f000000);
+	return a->w[3] == bpf_htonl(1) && !(a->w[0] | a->w[1] | a->w[2]);
+}
+
+static __always_inline int addr_is_link_local(const struct abi_addr *a)
+{
+	return (a->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline int addr_is_group(const struct abi_addr *a)
+{
+	return (a->w[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+/* None, loopback, or an IPv4 address in disguise, which would be one here. */
+static __always_inline int addr_is_reserved(const struct abi_addr *a)
+{
+	return !(a->w[0] | a->w[1]) &&
+	       (!a->w[2] || a->w[2] == bpf_htonl(0xffff));
+}
+
+/*
+ * Of IPv4; parse_ip6() has looked at the others. 224.0.0.0/3 holds multicast,
+ * reserved and the broadcast address.
+ */
 static __always_inline int addr_is_unicast(const struct abi_addr *a)
 {
+	__be32 first = a->w[3] & bpf_htonl(0xff000000);
+
 	return (a->w[3] & bpf_htonl(0xe0000000)) != bpf_htonl(0xe0000000) &&
-	       (a->w[3] & bpf_htonl(0xff000000)) != 0 && !addr_is_loopback(a);
+	       first != 0 && first != bpf_htonl(0x7f000000);
 }
 
 static __always_inline int mac_eq(const __u8 *a, const __u8 *b)
@@ -195,13 +258,12 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct pkt *p)
 	return 0;
 }
 
-/* The IPv4 packet behind an Ethernet header. */
+/* The IPv4 packet behind an Ethernet header; p is all zeros. */
 static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 {
 	struct iphdr ip;
 	__u16 frag;
 
-	__builtin_memset(p, 0, sizeof(*p));
 	if (bpf_skb_load_bytes(skb, L3_OFF, &ip, sizeof(ip)))
 		return -ABI_DROP_RUNT;
 	p->len = bpf_ntohs(ip.tot_len);
@@ -223,4 +285,140 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 	if (frag & IP_FRAGMENT_BITS)
 		p->fragment = PKT_FIRST;
 	return parse_l4(skb, p);
+}
+
+/* What is neither an upper protocol nor a fragment's header. */
+static __always_inline int ip6_is_extension(__u8 next)
+{
+	switch (next) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_AH:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_MH:
+	case 139:	       /* Host Identity Protocol */
+	case 140:	       /* Shim6 */
+	case IPPROTO_FRAGMENT: /* a second one */
+	case IPPROTO_ICMP:     /* would be taken for ICMPv6 */
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int icmp6_as_icmp(__u8 type)
+{
+	switch (type) {
+	case ICMP6_TYPE_UNREACHABLE:
+	case ICMP6_TYPE_TOO_BIG:
+		return ICMP_TYPE_UNREACHABLE;
+	case ICMP6_TYPE_TIME_EXCEEDED:
+		return ICMP_TYPE_TIME_EXCEEDED;
+	case ICMP6_TYPE_PARAMETER:
+		return ICMP_TYPE_PARAMETER;
+	case ICMP6_TYPE_ECHO:
+		return ICMP_TYPE_ECHO;
+	case ICMP6_TYPE_ECHO_REPLY:
+		return ICMP_TYPE_ECHO_REPLY;
+	}
+	return -ABI_DROP_ICMPV6;
+}
+
+/* Where it may go is the link alone; that is not asked of what links use. */
+static __always_inline int parse_ip6_addrs(const struct pkt *p, __u8 next)
+{
+	if ((addr_is_reserved(&p->src) && !addr_is_none(&p->src)) ||
+	    addr_is_reserved(&p->dst) || addr_is_group(&p->src))
+		return -ABI_DROP_MULTICAST;
+	if (next == IPPROTO_ICMPV6)
+		return 0;
+	return addr_is_group(&p->dst) || addr_is_link_local(&p->dst)
+		       ? -ABI_DROP_MULTICAST
+		       : 0;
+}
+
+static __always_inline int parse_ip6_l4(struct __sk_buff *skb, struct pkt *p)
+{
+	int err;
+
+	if (p->proto != IPPROTO_ICMPV6)
+		return parse_l4(skb, p);
+	p->proto = IPPROTO_ICMP;
+	err = parse_l4(skb, p);
+	if (err)
+		return err;
+	err = icmp6_as_icmp(p->detail);
+	if (err < 0)
+		return err;
+	p->detail = err;
+	return addr_is_group(&p->dst) || addr_is_link_local(&p->dst)
+		       ? -ABI_DROP_MULTICAST
+		       : 0;
+}
+
+/* A fragment's header, when there is one, moves the rest. */
+static __always_inline int parse_ip6_frag(struct __sk_buff *skb, struct pkt *p)
+{
+	struct ip6_frag frag;
+
+	if (bpf_skb_load_bytes(skb, p->l4, &frag, sizeof(frag)))
+		return -ABI_DROP_RUNT;
+	p->l4 += sizeof(frag);
+	p->proto = frag.next;
+	p->id = frag.id;
+	if (frag.offset & bpf_htons(IP6_OFFSET_BITS))
+		p->fragment = PKT_LOST;
+	else if (frag.offset & bpf_htons(IP6_MORE_FRAGMENTS))
+		p->fragment = PKT_FIRST;
+	return 0;
+}
+
+/*
+ * The IPv6 packet behind an Ethernet header. Other extension headers than a
+ * fragment's are for routers, or hide from them what is behind: nothing of
+ * ours needs any. Neither do jumbograms pass.
+ */
+__noinline int parse_ip6(struct __sk_buff *skb, struct pkt *p)
+{
+	struct ipv6hdr ip;
+	__u32 len;
+	int err;
+
+	if (!p || bpf_skb_load_bytes(skb, L3_OFF, &ip, sizeof(ip)))
+		return -ABI_DROP_RUNT;
+	len = sizeof(ip) + bpf_ntohs(ip.payload_len);
+	if (ip.version != 6 || len > 65535 || skb->len < L3_OFF + len)
+		return -ABI_DROP_RUNT;
+	__builtin_memcpy(&p->src, &ip.saddr, sizeof(p->src));
+	__builtin_memcpy(&p->dst, &ip.daddr, sizeof(p->dst));
+	p->v6 = ABI_IPV6;
+	p->len = len;
+	p->l4 = L3_OFF + sizeof(ip);
+	p->proto = ip.nexthdr;
+	p->dont_fragment = 1;
+	err = parse_ip6_addrs(p, ip.nexthdr);
+	if (!err && ip.nexthdr == IPPROTO_FRAGMENT)
+		err = parse_ip6_frag(skb, p);
+	if (err)
+		return err;
+	if (ip6_is_extension(p->proto))
+		return -ABI_DROP_EXTENSION;
+	if (p->fragment != PKT_LOST)
+		return parse_ip6_l4(skb, p);
+	if (p->proto == IPPROTO_ICMPV6)
+		p->proto = IPPROTO_ICMP;
+	return 0;
+}
+
+static __always_inline int type_is_ip(__be16 type)
+{
+	return type == bpf_htons(ETH_P_IP) || type == bpf_htons(ETH_P_IPV6);
+}
+
+/* `type` is the Ethernet header's, of the two. */
+static __always_inline int parse_packet(struct __sk_buff *skb, struct pkt *p,
+					__be16 type)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	return type == bpf_htons(ETH_P_IPV6) ? parse_ip6(skb, p)
+					     : parse_ip(skb, p);
 }

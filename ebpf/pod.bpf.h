@@ -13,6 +13,7 @@
 
 #define PORT_DNS 53
 #define PORT_DHCP_SERVER 67
+#define PORT_DHCP6_SERVER 547
 
 /* Any address of the pod, since a pod on two networks has two ways out. */
 static __always_inline int pod_owns(const struct abi_addr *addr,
@@ -53,19 +54,57 @@ pod_arp(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
 	/* A probe (RFC 5227 2.1.1) must not be answered: no conflict. */
 	if (!ip)
 		return -ABI_DROP_ARP;
-	if (!addr_eq(&sender, &pod->addr) && !pod_owns(&sender, client))
+	if (!addr_eq(&sender, &pod->addrs[ABI_IPV4]) &&
+	    !pod_owns(&sender, client))
 		return -ABI_DROP_SPOOF_ARP;
 	if (arp.op != bpf_htons(ARP_OP_REQUEST) || addr_eq(&sender, &target) ||
-	    addr_eq(&target, &pod->addr))
+	    addr_eq(&target, &pod->addrs[ABI_IPV4]))
 		return -ABI_DROP_ARP;
 	return reply_arp(skb);
 }
 
+/*
+ * IPv6's ARP, RFC 4861 7.2.3: neighbours are who is in the subnet. A pod asks
+ * from its link's own address, too, which is good for nothing else.
+ */
+__noinline int pod_solicit(struct __sk_buff *skb, const struct pkt *p,
+			   const struct abi_pod *pod)
+{
+	struct client client = {};
+	struct nd_option mac = {};
+	struct nd_message nd;
+	__u8 hop_limit;
+
+	/* RFC 6980: in no fragment. */
+	if (!p || !pod || p->detail != ICMP6_TYPE_SOLICIT ||
+	    p->l4 != L3_OFF + sizeof(struct ipv6hdr) ||
+	    bpf_skb_load_bytes(skb, p->l4, &nd, sizeof(nd)) ||
+	    bpf_skb_load_bytes(skb, L3_HOP_LIMIT, &hop_limit, 1))
+		return -ABI_DROP_ICMPV6;
+	/* It may be missing, or behind another option. */
+	if (!bpf_skb_load_bytes(skb, p->l4 + sizeof(nd), &mac, sizeof(mac)) &&
+	    mac.type == ND_SOURCE_MAC && !mac_eq(mac.mac, pod->mac))
+		return -ABI_DROP_SPOOF_ND;
+	/* Detection of duplicates (RFC 4862 5.4.3): no answer, no duplicate. */
+	if (addr_is_none(&p->src))
+		return -ABI_DROP_ND;
+	client.cookie = pod->cookie;
+	if (!addr_is_link_local(&p->src) &&
+	    !addr_eq(&p->src, &pod->addrs[ABI_IPV6]) &&
+	    !pod_owns(&p->src, &client))
+		return -ABI_DROP_SPOOF_ND;
+	if (hop_limit != ND_HOP_LIMIT || nd.code ||
+	    !addr_in(&nd.target, &pod->ranges[ABI_IPV6].subnet) ||
+	    addr_eq(&nd.target, &pod->addrs[ABI_IPV6]))
+		return -ABI_DROP_ND;
+	return reply_advert(skb, p, &nd.target);
+}
+
 /* To another pod of its own network: what that is needs no look-up. */
-static __always_inline int pod_stays(const struct abi_pod *pod,
+static __always_inline int pod_stays(const struct abi_range *range,
 				     const struct abi_addr *dst)
 {
-	return addr_in(dst, &pod->subnet) && !addr_eq(dst, &pod->gateway);
+	return addr_in(dst, &range->subnet) && !addr_eq(dst, &range->gateway);
 }
 
 /* What no pod may send, whatever it is on. */
@@ -75,9 +114,11 @@ static __always_inline int pod_forbidden(const struct pkt *p,
 	int to_host = route && (route->kind == ABI_ROUTE_GATEWAY ||
 				(route->kind == ABI_ROUTE_NODE && route->self));
 
-	if (p->proto == IPPROTO_UDP && p->sport == bpf_htons(PORT_DHCP_SERVER))
+	if (p->proto == IPPROTO_UDP &&
+	    p->sport == (p->v6 ? bpf_htons(PORT_DHCP6_SERVER)
+			       : bpf_htons(PORT_DHCP_SERVER)))
 		return -ABI_DROP_DHCP_SERVER;
-	if (!addr_is_unicast(&p->dst))
+	if (!p->v6 && !addr_is_unicast(&p->dst))
 		return -ABI_DROP_MULTICAST;
 	if (p->proto == IPPROTO_UDP && p->dport == config.vxlan_port &&
 	    (to_host || (route && route->kind == ABI_ROUTE_NODE)))
@@ -186,9 +227,10 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 
 	if (!answers && pkt_has_ports(p) && p->dport) {
 		if (route->self)
-			fe = frontend_find_node(&p->dst, p->dport, p->proto);
+			fe = frontend_find_node(&p->dst, p->v6, p->dport,
+						p->proto);
 		if (!fe)
-			fe = frontend_find(NULL, p->dport, p->proto);
+			fe = frontend_find_published(p->v6, p->dport, p->proto);
 	}
 	if (!answers && !echo_reply && net_is_internal(client->vni))
 		return -ABI_DROP_INTERNAL;
@@ -287,21 +329,27 @@ static __always_inline int pod_error(struct __sk_buff *skb, struct pkt *p,
 				  &work->back.vtep);
 }
 
-static __always_inline int
-pod_ip(struct __sk_buff *skb, const struct abi_pod *pod, struct client *client)
+static __always_inline int pod_ip(struct __sk_buff *skb, __be16 type,
+				  const struct abi_pod *pod,
+				  struct client *client)
 {
+	const int v6 = type == bpf_htons(ETH_P_IPV6);
 	struct abi_route *route = NULL;
 	struct abi_flow *flow;
 	int err, stays, answers = 0;
 	struct pkt p;
 
-	err = parse_ip(skb, &p);
+	if (v6 && addr_is_none(&pod->addrs[ABI_IPV6]))
+		return -ABI_DROP_IPV6;
+	err = parse_packet(skb, &p, type);
+	if (err == -ABI_DROP_ICMPV6)
+		return pod_solicit(skb, &p, pod);
 	if (err)
 		return err;
-	if (!addr_eq(&p.src, &pod->addr) && !pod_owns(&p.src, client))
+	if (!addr_eq(&p.src, &pod->addrs[v6]) && !pod_owns(&p.src, client))
 		return -ABI_DROP_SPOOF_IP;
 	frag_ports(&p, ABI_FRAG_POD, skb->ifindex);
-	stays = pod_stays(pod, &p.dst) && client->vni == pod->vni;
+	stays = pod_stays(&pod->ranges[v6], &p.dst) && client->vni == pod->vni;
 	if (!stays)
 		route = route_find(0, &p.dst);
 	err = pod_forbidden(&p, route);
@@ -345,11 +393,10 @@ static __always_inline int pod_packet(struct __sk_buff *skb)
 		return -ABI_DROP_ETHERTYPE;
 	switch (eth.h_proto) {
 	case bpf_htons(ETH_P_IP):
-		return pod_ip(skb, pod, &client);
+	case bpf_htons(ETH_P_IPV6):
+		return pod_ip(skb, eth.h_proto, pod, &client);
 	case bpf_htons(ETH_P_ARP):
 		return pod_arp(skb, pod, &client);
-	case bpf_htons(ETH_P_IPV6):
-		return -ABI_DROP_IPV6;
 	}
 	return -ABI_DROP_ETHERTYPE;
 }

@@ -11,11 +11,11 @@ struct pod {
 	UT_hash_handle hh;
 	char id[ENDPOINT_ID_LEN];
 	uint32_t vni;
-	struct ip_addr addr;
+	struct want_pod_addr addrs[RANGES_MAX];
+	uint32_t addrs_len;
 	uint32_t ifindex;
 	uint64_t cookie;
 	bool asks_host;
-	struct ip_addr gateway;
 	uint32_t epoch;
 };
 
@@ -103,13 +103,30 @@ static int resolvers_erase(struct ebpf *bpf, const struct pod *had,
 	return err;
 }
 
+/* The gateway that a socket which asks this resolver can talk to. */
+static const struct ip_addr *gateway_for(const struct pod *pod,
+					 const struct ip_addr *resolver)
+{
+	for (uint32_t i = 0; i < pod->addrs_len; i++) {
+		const struct ip_addr *gateway = &pod->addrs[i].gateway;
+
+		if (ip_is_v4(gateway) == ip_is_v4(resolver))
+			return gateway;
+	}
+	return NULL;
+}
+
 static int resolvers_write(struct ebpf *bpf, const struct pod *pod)
 {
 	int err = 0;
 
-	for (size_t i = 0; asks(pod) && !err && i < bpf->resolvers_len; i++)
-		err = resolver_put(bpf, &bpf->resolvers[i], pod->cookie,
-				   &pod->gateway);
+	for (size_t i = 0; asks(pod) && !err && i < bpf->resolvers_len; i++) {
+		const struct ip_addr *resolver = &bpf->resolvers[i];
+		const struct ip_addr *gateway = gateway_for(pod, resolver);
+
+		if (gateway)
+			err = resolver_put(bpf, resolver, pod->cookie, gateway);
+	}
 	return err;
 }
 
@@ -145,43 +162,74 @@ int ebpf_pod_attach(struct ebpf *bpf, const char *id, uint32_t ifindex)
 	return attach_pod(bpf, id, ifindex);
 }
 
+static uint32_t addrs_len(const struct want_pod *want)
+{
+	return MIN(want->addrs_len, RANGES_MAX);
+}
+
+static void pod_addrs(struct abi_pod *pod, const struct want_pod *want)
+{
+	abi_ranges_clear(pod->ranges);
+	for (uint32_t i = 0; i < addrs_len(want); i++) {
+		const struct want_pod_addr *at = &want->addrs[i];
+		int family = abi_family(&at->addr);
+
+		pod->addrs[family] = abi_addr(&at->addr);
+		pod->ranges[family] =
+			abi_range(&at->addr, at->prefix_len, &at->gateway);
+	}
+}
+
 /* First what it may send as, then that it gets traffic. */
 static int pod_write(struct ebpf *bpf, const struct want_pod *want,
 		     uint32_t ifindex, uint64_t cookie)
 {
-	const struct want_pod_addr *at = &want->addrs[0];
-	struct abi_endpoint_key key = endpoint_key(want->vni, &at->addr);
 	struct abi_endpoint ep = { .cookie = cookie, .ifindex = ifindex };
-	struct abi_pod pod = { .cookie = cookie,
-			       .addr = abi_addr(&at->addr),
-			       .subnet = abi_prefix(&at->addr, at->prefix_len),
-			       .gateway = abi_addr(&at->gateway),
-			       .vni = want->vni };
+	struct abi_pod pod = { .cookie = cookie, .vni = want->vni };
 	uint32_t role =
 		cookie == bpf->host_cookie ? ABI_SOCKET_HOST : ABI_SOCKET_POD;
 	int err;
 
 	memcpy(ep.mac, want->mac.b, sizeof(ep.mac));
 	memcpy(pod.mac, want->mac.b, sizeof(pod.mac));
+	pod_addrs(&pod, want);
 	err = ebpf_table_put(bpf, TABLE_PODS, &ifindex, &pod);
 	if (!err)
 		err = socket_put(bpf, cookie, want->vni, ABI_SOCKET_POD);
 	if (!err)
 		err = socket_put(bpf, cookie, 0, role);
-	if (!err)
+	for (uint32_t i = 0; !err && i < addrs_len(want); i++) {
+		struct abi_endpoint_key key =
+			endpoint_key(want->vni, &want->addrs[i].addr);
+
 		err = ebpf_table_put(bpf, TABLE_ENDPOINTS, &key, &ep);
+	}
 	return err;
+}
+
+static bool has_endpoint(const struct pod *pod, uint32_t vni,
+			 const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; pod && i < pod->addrs_len; i++) {
+		if (ip_eq(&pod->addrs[i].addr, addr))
+			return pod->vni == vni;
+	}
+	return false;
 }
 
 /* What `had` has and `have` (NULL: nothing) has not. */
 static int pod_erase(struct ebpf *bpf, const struct pod *had,
 		     const struct pod *have)
 {
-	struct abi_endpoint_key key = endpoint_key(had->vni, &had->addr);
 	int err = 0;
 
-	if (!have || had->vni != have->vni || !ip_eq(&had->addr, &have->addr))
-		err = ebpf_table_del(bpf, TABLE_ENDPOINTS, &key);
+	for (uint32_t i = 0; !err && i < had->addrs_len; i++) {
+		const struct ip_addr *addr = &had->addrs[i].addr;
+		struct abi_endpoint_key key = endpoint_key(had->vni, addr);
+
+		if (!has_endpoint(have, had->vni, addr))
+			err = ebpf_table_del(bpf, TABLE_ENDPOINTS, &key);
+	}
 	if (!err && (!have || had->ifindex != have->ifindex))
 		err = ebpf_table_del(bpf, TABLE_PODS, &had->ifindex);
 	if (!err)
@@ -209,11 +257,11 @@ int ebpf_pod_put(struct ebpf *bpf, const struct want_pod *want,
 		had = *pod;
 	}
 	pod->vni = want->vni;
-	pod->addr = want->addrs[0].addr;
+	pod->addrs_len = addrs_len(want);
+	memcpy(pod->addrs, want->addrs, sizeof(pod->addrs));
 	pod->ifindex = ifindex;
 	pod->cookie = cookie;
 	pod->asks_host = want->asks_host;
-	pod->gateway = want->addrs[0].gateway;
 	pod->epoch = bpf->epoch;
 	err = resolvers_write(bpf, pod);
 	if (err)

@@ -45,6 +45,74 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct pkt *p,
 	return err ? -ABI_DROP_KERNEL : 0;
 }
 
+/* Which end of a packet gets another address. */
+enum rewrite_end { REWRITE_SRC, REWRITE_DST };
+
+static __always_inline __s64 rewrite6_diff(const struct abi_addr *old,
+					   const struct abi_addr *new)
+{
+	return bpf_csum_diff((void *)old, sizeof(*old), (void *)new,
+			     sizeof(*new), 0);
+}
+
+/*
+ * 16 bytes of address, whose checksum is the pseudo header's alone. What that
+ * loses from a sum over the whole packet the changed bytes have to bring back,
+ * since no IPv6 header's own checksum does.
+ */
+static __always_inline int rewrite6_addr(struct __sk_buff *skb, __u32 check,
+					 __u32 off, const struct abi_addr *old,
+					 const struct abi_addr *new,
+					 __u64 flags)
+{
+	__s64 diff = rewrite6_diff(old, new);
+	int err;
+
+	err = bpf_l4_csum_replace(skb, check, 0, diff,
+				  BPF_F_PSEUDO_HDR | flags);
+	err |= bpf_skb_store_bytes(skb, off, new, sizeof(*new),
+				   BPF_F_RECOMPUTE_CSUM);
+	return err;
+}
+
+/* The rest as below. */
+__noinline int rewrite6(struct __sk_buff *skb, struct pkt *p,
+			const struct abi_addr *addr, __be16 port,
+			enum rewrite_end end)
+{
+	struct abi_addr *at;
+	__u32 check, off;
+	__u64 flags = 0;
+	__be16 *port_at;
+	int err = 0;
+
+	if (!p || !addr)
+		return -ABI_DROP_KERNEL;
+	at = end == REWRITE_SRC ? &p->src : &p->dst;
+	port_at = end == REWRITE_SRC ? &p->sport : &p->dport;
+	off = end == REWRITE_SRC ? L3_SRC6 : L3_DST6;
+	check = p->l4 + 16;
+	if (p->proto == IPPROTO_UDP) {
+		check = p->l4 + 6;
+		flags = BPF_F_MARK_MANGLED_0;
+	}
+	if (p->fragment == PKT_LATER) {
+		err = bpf_skb_store_bytes(skb, off, addr, sizeof(*addr), 0);
+	} else {
+		if (!addr_eq(at, addr))
+			err |= rewrite6_addr(skb, check, off, at, addr, flags);
+		if (*port_at != port) {
+			off = p->l4 + (end == REWRITE_SRC ? 0 : 2);
+			err |= bpf_l4_csum_replace(skb, check, *port_at, port,
+						   flags | 2);
+			err |= bpf_skb_store_bytes(skb, off, &port, 2, 0);
+		}
+	}
+	*at = *addr;
+	*port_at = port;
+	return err ? -ABI_DROP_KERNEL : 0;
+}
+
 /*
  * Only TCP and UDP. The L4 header is in the first fragment, and its checksum
  * is over all of the datagram: the change is the same.
@@ -61,6 +129,8 @@ static __always_inline int rewrite_dst(struct __sk_buff *skb, struct pkt *p,
 		.new_port = port,
 	};
 
+	if (p->v6)
+		return rewrite6(skb, p, addr, port, REWRITE_DST);
 	p->dst = *addr;
 	p->dport = port;
 	return rewrite(skb, p, &r);
@@ -78,6 +148,8 @@ static __always_inline int rewrite_src(struct __sk_buff *skb, struct pkt *p,
 		.new_port = port,
 	};
 
+	if (p->v6)
+		return rewrite6(skb, p, addr, port, REWRITE_SRC);
 	p->src = *addr;
 	p->sport = port;
 	return rewrite(skb, p, &r);

@@ -5,8 +5,9 @@
  *
  * Pods on either side announce segments that fit. Who is outside does not
  * know of the tunnel: the mesh tells him, by the MSS of what he and his
- * backend announce, and by "fragmentation needed" where he forbids fragments.
- * What he does not forbid travels in an outer packet of fragments.
+ * backend announce, and by "fragmentation needed" where he forbids fragments,
+ * as all of IPv6 does. What he does not forbid, or what IPv6 owes him, travels
+ * in an outer packet of fragments.
  */
 #pragma once
 
@@ -14,6 +15,8 @@
 
 /* Every IPv4 link has this (RFC 791), so a smaller entry means unknown. */
 #define SIZE_MTU_MIN 576
+/* Nothing of IPv6 is ever too big up to here (RFC 8200 5). */
+#define SIZE_MTU6_MIN 1280
 /* No packet up to here is ever looked at: tunnels have 1280 less 50. */
 #define SIZE_ALWAYS_FITS 1230
 
@@ -23,6 +26,11 @@
 #define TCP_OPT_MSS_LEN 4
 /* MSS, SACK, timestamps, window scale and what pads them are fewer. */
 #define TCP_OPTS_MAX 10
+
+static __always_inline __u32 size_ip(const struct pkt *p)
+{
+	return p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
 
 static __always_inline __u32 size_mtu(const struct abi_addr *vtep)
 {
@@ -74,7 +82,7 @@ __noinline int size_clamp(struct __sk_buff *skb, const struct pkt *p,
 	at = mtu ? mss_find(skb, p->l4) : 0;
 	if (!at || bpf_skb_load_bytes(skb, at + 2, &old, sizeof(old)))
 		return 0;
-	new = bpf_htons(mtu - sizeof(struct iphdr) - sizeof(struct tcphdr));
+	new = bpf_htons(mtu - size_ip(p) - sizeof(struct tcphdr));
 	if (bpf_ntohs(old) <= bpf_ntohs(new))
 		return 0;
 	/* Between two words of the sum, each byte counts in the other half. */
@@ -113,6 +121,8 @@ __noinline int size_check(struct __sk_buff *skb, const struct pkt *p,
 	if (!p || !vtep)
 		return -ABI_DROP_KERNEL;
 	mtu = size_mtu(vtep);
+	if (mtu && p->v6 && mtu < SIZE_MTU6_MIN)
+		mtu = SIZE_MTU6_MIN;
 	if (!mtu || size_of(skb, p) <= mtu)
 		return 0;
 	return reply_too_big(skb, p, mtu, from_host);
@@ -125,7 +135,7 @@ static __always_inline int size_fits(struct __sk_buff *skb, const struct pkt *p,
 		return 0;
 	/* About errors no error is sent; with options nothing is answered. */
 	if ((p->proto == IPPROTO_ICMP && p->detail != ICMP_TYPE_ECHO) ||
-	    p->l4 != L3_OFF + sizeof(struct iphdr))
+	    p->l4 != L3_OFF + size_ip(p))
 		return 0;
 	return size_check(skb, p, vtep, from_host);
 }

@@ -34,23 +34,22 @@ static __always_inline __u32 sock_role(__u64 cookie, __u32 vni)
 
 /*
  * Published ports are translated for the host alone, on its own addresses.
- * A socket bound to 127.0.0.1 stays: a loopback source leaves by no other
- * interface.
+ * A socket bound to 127.0.0.1 or ::1 stays: a loopback source leaves by no
+ * other interface.
  */
 static __always_inline struct abi_frontend *
-sock_published(const struct sock_dst *dst, __be32 bound)
+sock_published(const struct sock_dst *dst, const struct abi_addr *bound)
 {
+	__u32 v6 = addr_is_v4(&dst->addr) ? ABI_IPV4 : ABI_IPV6;
 	struct abi_frontend *fe =
-		frontend_find_node(&dst->addr, dst->port, dst->proto);
-	struct abi_addr source;
+		frontend_find_node(&dst->addr, v6, dst->port, dst->proto);
 	struct abi_route *route;
 
 	if (!fe)
-		fe = frontend_find(NULL, dst->port, dst->proto);
+		fe = frontend_find_published(v6, dst->port, dst->proto);
 	if (!fe)
 		return NULL;
-	addr_set_v4(&source, bound);
-	if (addr_is_loopback(&source))
+	if (addr_is_loopback(bound))
 		return NULL;
 	if (addr_is_loopback(&dst->addr))
 		return fe;
@@ -62,8 +61,8 @@ sock_published(const struct sock_dst *dst, __be32 bound)
 
 /* flags: LB_VIP where it is one. */
 static __always_inline struct abi_frontend *
-sock_frontend(const struct sock_dst *dst, __u64 netns, __be32 bound, __u32 role,
-	      __u32 *flags)
+sock_frontend(const struct sock_dst *dst, __u64 netns,
+	      const struct abi_addr *bound, __u32 role, __u32 *flags)
 {
 	struct abi_frontend *fe;
 
@@ -128,7 +127,8 @@ sock_backend_for(const struct sock_dst *dst, const struct abi_frontend *fe,
 
 /* Changes dst to a backend, and keeps what it was for sock_restore(). */
 static __always_inline enum sock_verdict
-sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst, __be32 bound)
+sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst,
+	       const struct abi_addr *bound)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 	__u64 netns = bpf_get_netns_cookie(ctx);
@@ -202,9 +202,9 @@ static __always_inline void sock_dst_set4(struct bpf_sock_addr *ctx,
 	ctx->user_port = dst->port;
 }
 
-/* Only ::ffff:a.b.c.d: the kernel does not call the 4 hooks for those. */
-static __always_inline int sock_dst_get6(struct bpf_sock_addr *ctx,
-					 struct sock_dst *dst)
+/* Also ::ffff:a.b.c.d: the kernel does not call the 4 hooks for those. */
+static __always_inline void sock_dst_get6(struct bpf_sock_addr *ctx,
+					  struct sock_dst *dst)
 {
 	dst->addr.w[0] = ctx->user_ip6[0];
 	dst->addr.w[1] = ctx->user_ip6[1];
@@ -213,8 +213,6 @@ static __always_inline int sock_dst_get6(struct bpf_sock_addr *ctx,
 	dst->port = SOCK_PORT(ctx);
 	dst->proto = ctx->protocol;
 	dst->pad = 0;
-	return !dst->addr.w[0] && !dst->addr.w[1] &&
-	       dst->addr.w[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline void sock_dst_set6(struct bpf_sock_addr *ctx,
@@ -227,11 +225,27 @@ static __always_inline void sock_dst_set6(struct bpf_sock_addr *ctx,
 	ctx->user_port = dst->port;
 }
 
-static __always_inline __be32 sock_bound(struct bpf_sock_addr *ctx)
+static __always_inline void sock_bound4(struct bpf_sock_addr *ctx,
+					struct abi_addr *bound)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	return sk ? sk->src_ip4 : 0;
+	addr_set_v4(bound, sk ? sk->src_ip4 : 0);
+}
+
+/* v4-mapped where the socket is bound to such an address. */
+static __always_inline void sock_bound6(struct bpf_sock_addr *ctx,
+					struct abi_addr *bound)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	__builtin_memset(bound, 0, sizeof(*bound));
+	if (!sk)
+		return;
+	bound->w[0] = sk->src_ip6[0];
+	bound->w[1] = sk->src_ip6[1];
+	bound->w[2] = sk->src_ip6[2];
+	bound->w[3] = sk->src_ip6[3];
 }
 
 /* 1 lets the call go on; 0 fails it with what bpf_set_retval() says. */
@@ -246,10 +260,12 @@ static __always_inline int sock_refuse(const struct sock_dst *dst)
 
 static __always_inline int sock_out4(struct bpf_sock_addr *ctx)
 {
+	struct abi_addr bound;
 	struct sock_dst dst;
 
 	sock_dst_get4(ctx, &dst);
-	switch (sock_translate(ctx, &dst, sock_bound(ctx))) {
+	sock_bound4(ctx, &bound);
+	switch (sock_translate(ctx, &dst, &bound)) {
 	case SOCK_TRANSLATED:
 		sock_dst_set4(ctx, &dst);
 		break;
@@ -263,11 +279,12 @@ static __always_inline int sock_out4(struct bpf_sock_addr *ctx)
 
 static __always_inline int sock_out6(struct bpf_sock_addr *ctx)
 {
+	struct abi_addr bound;
 	struct sock_dst dst;
 
-	if (!sock_dst_get6(ctx, &dst))
-		return 1;
-	switch (sock_translate(ctx, &dst, sock_bound(ctx))) {
+	sock_dst_get6(ctx, &dst);
+	sock_bound6(ctx, &bound);
+	switch (sock_translate(ctx, &dst, &bound)) {
 	case SOCK_TRANSLATED:
 		sock_dst_set6(ctx, &dst);
 		break;
@@ -293,7 +310,8 @@ static __always_inline int sock_back6(struct bpf_sock_addr *ctx)
 {
 	struct sock_dst dst;
 
-	if (sock_dst_get6(ctx, &dst) && sock_restore(ctx, &dst))
+	sock_dst_get6(ctx, &dst);
+	if (sock_restore(ctx, &dst))
 		sock_dst_set6(ctx, &dst);
 	return 1;
 }

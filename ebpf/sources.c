@@ -3,7 +3,8 @@
  * sources - who may ask a published port.
  *
  * New prefixes come before the old ones go, so that a change never shuts out
- * who is in both.
+ * who is in both. The families' lists are two: no prefix of IPv6, however
+ * short, lets in who comes by IPv4.
  */
 #include "load.h"
 
@@ -15,6 +16,7 @@ static struct abi_source_key source_key(const struct want_frontend *fe,
 		.prefixlen = 32U + prefix->len,
 		.port = __builtin_bswap16(fe->port),
 		.proto = fe->proto,
+		.v6 = fe->v6,
 		.src = abi_addr(&prefix->addr),
 	};
 }
@@ -37,7 +39,7 @@ static void sweep_one(void *arg, const void *key, const void *value)
 	(void)value;
 	memcpy(&have, key, sizeof(have));
 	if (have.port != __builtin_bswap16(sweep->fe->port) ||
-	    have.proto != sweep->fe->proto)
+	    have.proto != sweep->fe->proto || have.v6 != sweep->fe->v6)
 		return;
 	for (size_t i = 0; i < sweep->len; i++) {
 		struct abi_source_key want =
@@ -59,8 +61,11 @@ int ebpf_sources_put(struct ebpf *bpf, const struct want_frontend *fe,
 	ebpf_begin();
 	for (size_t i = 0; i < len; i++) {
 		struct abi_source_key key = source_key(fe, &list[i]);
-		int err = ebpf_table_put(bpf, TABLE_SOURCES, &key, &yes);
+		int err;
 
+		if (ip_is_v4(&list[i].addr) == fe->v6)
+			continue;
+		err = ebpf_table_put(bpf, TABLE_SOURCES, &key, &yes);
 		if (err)
 			return err;
 	}

@@ -7,7 +7,8 @@
  * each one it receives takes a way through the host's stack, a netfilter hook
  * and a queue of its own. What is ordinary goes past it; whatever is not
  * (fragments, options, checksums or congestion marks on the outer packet,
- * what is too large, an underlay of IPv6) is left to it.
+ * what is too large, an underlay of IPv6) is left to it. So is IPv6 within it
+ * where the kernel cannot say that a packet is that now (before 6.3).
  */
 #pragma once
 
@@ -19,6 +20,9 @@
 #define VXLAN_PORT_FIRST 32768
 #define VXLAN_PORT_LAST 60999
 #define VXLAN_TTL 64
+
+/* BPF_F_ADJ_ROOM_DECAP_L3_IPV6, which older headers do not have. */
+#define ADJ_ROOM_DECAP_L3_IPV6 (1ull << 8)
 
 #define IP_ECN_MASK 3
 #define IP_ECN_ECT_0 2
@@ -63,7 +67,10 @@ static __always_inline __u32 tunnel_wire_len(struct __sk_buff *skb)
 
 	/* GSO: headers may be shorter than this, never longer. */
 	if (skb->gso_size)
-		len = skb->gso_size + sizeof(struct iphdr) + 60;
+		len = skb->gso_size + 60 +
+		      (skb->protocol == bpf_htons(ETH_P_IPV6)
+			       ? sizeof(struct ipv6hdr)
+			       : sizeof(struct iphdr));
 	return len + TUNNEL_LEN;
 }
 
@@ -76,6 +83,9 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
 
 	/* RFC 6040 4.1: the outer packet can be marked for the inner one. */
 	bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1);
+	/* IPv6's traffic class begins half a byte earlier. */
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		tos >>= 4;
 	tos &= IP_ECN_MASK;
 	if (tos == IP_ECN_CE)
 		tos = IP_ECN_ECT_0;
@@ -102,7 +112,7 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
 	h->vxlan.vni = bpf_htonl(vni << 8);
 	for (int i = 0; i < 6; i++)
 		h->vxlan.inner.h_source[i] = config.tunnel_mac[i];
-	h->vxlan.inner.h_proto = bpf_htons(ETH_P_IP);
+	h->vxlan.inner.h_proto = skb->protocol;
 }
 
 /* Not a verdict: netd0 has to do it. */
@@ -113,10 +123,16 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
  * netd0 and the last not: it would be there before the first. So all of them
  * take the same way. `at`: where the inner IP header is.
  */
-static __always_inline int tunnel_is_fragment(struct __sk_buff *skb, __u32 at)
+static __always_inline int tunnel_is_fragment(struct __sk_buff *skb, __u32 at,
+					      __be16 type)
 {
 	__be16 bits = 0;
+	__u8 next = 0;
 
+	if (type == bpf_htons(ETH_P_IPV6)) {
+		bpf_skb_load_bytes(skb, at + 6, &next, 1);
+		return next == IPPROTO_FRAGMENT;
+	}
 	bpf_skb_load_bytes(skb, at + 6, &bits, sizeof(bits));
 	return (bits & bpf_htons(IP_FRAGMENT_BITS)) != 0;
 }
@@ -140,7 +156,7 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 			.ipv4_src = config.vtep.w[3],
 			.ipv4_dst = vtep,
 		} };
-	int rc = tunnel_is_fragment(skb, L3_OFF)
+	int rc = tunnel_is_fragment(skb, L3_OFF, skb->protocol)
 			 ? BPF_FIB_LKUP_RET_FRAG_NEEDED
 			 : bpf_fib_lookup(skb, &u.fib, sizeof(u.fib), 0);
 	__u32 ifindex = u.fib.ifindex;
@@ -175,8 +191,11 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 static __always_inline int tunnel_open(struct __sk_buff *skb,
 				       const struct pkt *p, __u32 *vni)
 {
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	__u32 proto_off = 9;
 	struct vxlan_hdr h;
 	__u8 tos, proto;
+	__be16 type;
 
 	if (p->fragment || p->l4 != L3_OFF + sizeof(struct iphdr) ||
 	    bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1) ||
@@ -187,21 +206,29 @@ static __always_inline int tunnel_open(struct __sk_buff *skb,
 	if ((tos & IP_ECN_MASK) == IP_ECN_CE)
 		return TUNNEL_BY_DEVICE;
 	if (h.udp.check || h.flags != VXLAN_HAS_VNI ||
-	    (h.vni & bpf_htonl(0xff)) || h.inner.h_proto != bpf_htons(ETH_P_IP))
+	    (h.vni & bpf_htonl(0xff)) || !type_is_ip(h.inner.h_proto))
 		return TUNNEL_BY_DEVICE;
-	if (tunnel_is_fragment(skb, L3_OFF + TUNNEL_LEN))
+	type = h.inner.h_proto;
+	if (type == bpf_htons(ETH_P_IPV6)) {
+		flags |= ADJ_ROOM_DECAP_L3_IPV6;
+		proto_off = 6;
+	}
+	if (tunnel_is_fragment(skb, L3_OFF + TUNNEL_LEN, type))
 		return TUNNEL_BY_DEVICE;
 	/*
 	 * A GSO packet keeps the mark of a tunnel's (no helper takes it off).
 	 * TCP does not look at it; UDP, taking the packet apart, would.
 	 */
 	if (skb->gso_size &&
-	    (bpf_skb_load_bytes(skb, L3_OFF + TUNNEL_LEN + 9, &proto, 1) ||
+	    (bpf_skb_load_bytes(skb, L3_OFF + TUNNEL_LEN + proto_off, &proto,
+				1) ||
 	     proto != IPPROTO_TCP))
 		return TUNNEL_BY_DEVICE;
-	if (bpf_skb_adjust_room(skb, -TUNNEL_LEN, BPF_ADJ_ROOM_MAC,
-				BPF_F_ADJ_ROOM_FIXED_GSO))
+	if (bpf_skb_adjust_room(skb, -TUNNEL_LEN, BPF_ADJ_ROOM_MAC, flags))
 		return TUNNEL_BY_DEVICE;
+	if (type == bpf_htons(ETH_P_IPV6) &&
+	    bpf_skb_store_bytes(skb, 12, &type, sizeof(type), 0))
+		return -ABI_DROP_KERNEL;
 	*vni = bpf_ntohl(h.vni) >> 8;
 	return 0;
 }

@@ -30,18 +30,19 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	struct abi_addr sender = p->src;
 	struct work *work;
 	__u32 vni;
-	int rc;
+	int err;
 
 	if (!bpf_map_lookup_elem(&vteps, &sender) ||
 	    !origin_ok(skb, sender.w[3]))
 		return -ABI_DROP_NOT_MEMBER;
-	if (!fast_path || tunnel_open(skb, p, &vni))
-		return UPLINK_NOT_OURS;
+	err = fast_path ? tunnel_open(skb, p, &vni) : TUNNEL_BY_DEVICE;
+	if (err)
+		return err == TUNNEL_BY_DEVICE ? UPLINK_NOT_OURS : err;
 	skb->mark = 0;
-	rc = overlay_packet(skb, vni, &sender, 0);
-	if (rc < 0 && (work = work_get()))
+	err = overlay_packet(skb, vni, &sender, 0);
+	if (err < 0 && (work = work_get()))
 		work->vni = vni;
-	return rc;
+	return err;
 }
 
 static __always_inline int uplink_in(struct __sk_buff *skb)
@@ -52,10 +53,11 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	int is_tunnel;
 
 	/* A tagged packet is its VLAN interface's, which has a program too. */
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present ||
+	if (!type_is_ip(skb->protocol) || skb->vlan_present ||
 	    skb->pkt_type != PACKET_HOST)
 		return UPLINK_NOT_OURS;
-	if (parse_ip(skb, &p))
+	/* Whatever is wrong with it, the host's stack is who has to say so. */
+	if (parse_packet(skb, &p, skb->protocol))
 		return UPLINK_NOT_OURS;
 	if (pkt_is_error(&p))
 		return uplink_error(skb, &p);
@@ -69,12 +71,12 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 
 	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
 	/* Nearly every tunnel packet comes to the tunnel's own address. */
-	if (is_tunnel && p.dst.w[3] == config.vtep.w[3])
+	if (is_tunnel && p.dst.w[3] == config.vtep.w[3] && !p.v6)
 		return uplink_tunnel(skb, &p);
 	/* What is found under another's address falls by the route. */
-	fe = frontend_find_node(&p.dst, p.dport, p.proto);
+	fe = frontend_find_node(&p.dst, p.v6, p.dport, p.proto);
 	if (!fe)
-		fe = frontend_find(NULL, p.dport, p.proto);
+		fe = frontend_find_published(p.v6, p.dport, p.proto);
 	if (!fe && !is_tunnel)
 		return UPLINK_NOT_OURS;
 	route = route_find(0, &p.dst);

@@ -12,6 +12,13 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
+struct reply_icmp6 {
+	struct ipv6hdr ip;
+	struct icmp_hdr icmp;
+	/* As much as of IPv4: 8 bytes of L4, or TCP's header. */
+	__u8 quote[60];
+};
+
 struct work {
 	/* Where a packet to a balanced address goes. */
 	struct abi_flow choice;
@@ -28,6 +35,8 @@ struct work {
 	__u32 vni;
 	/* What an ICMP error quotes, see error.bpf.h. */
 	struct pkt quoted;
+	/* An ICMPv6 error of ours, see reply.bpf.h. */
+	struct reply_icmp6 message;
 };
 
 struct {

@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define ABI_VERSION 2
+#define ABI_VERSION 3
 
 /* Sizes of the maps. */
 #define ABI_PODS_MAX 16384
@@ -57,13 +57,24 @@ struct abi_prefix {
 	struct abi_addr mask;
 };
 
+/* A network's addresses of one family; without any, the gateway is 0. */
+struct abi_range {
+	struct abi_prefix subnet;
+	struct abi_addr gateway;
+};
+
+/* Where in a network's and a pod's ranges the families are. */
+#define ABI_IPV4 0
+#define ABI_IPV6 1
+#define ABI_FAMILIES 2
+
 /* One attachment, by the ifindex of the host's side of its veth. */
 struct abi_pod {
 	__u64 cookie;
-	struct abi_addr addr;
+	/* 0: none of this family. */
+	struct abi_addr addrs[ABI_FAMILIES];
 	/* Its network: most packets stay there and need no look-up to know. */
-	struct abi_prefix subnet;
-	struct abi_addr gateway;
+	struct abi_range ranges[ABI_FAMILIES];
 	__u32 vni;
 	__u8 mac[6];
 	__u8 pad[6];
@@ -114,8 +125,7 @@ struct abi_route {
 
 struct abi_net {
 	__u32 flags;
-	struct abi_prefix subnet;
-	struct abi_addr gateway;
+	struct abi_range ranges[ABI_FAMILIES];
 };
 
 /*
@@ -134,13 +144,15 @@ struct abi_guard_key {
 /*
  * Address 0: a published port, on every address of every node. A port of this
  * node alone stands under one of its addresses, or under ::ffff:0.0.0.0 for
- * all of them; so both kinds may have the same port.
+ * all of them; so both kinds may have the same port. What stands for all
+ * addresses does so for those of one family: `v6` says which, and is 0 where
+ * the address does. ICMPv6 goes by the number of ICMP.
  */
 struct abi_frontend_key {
 	struct abi_addr addr;
 	__be16 port;
 	__u8 proto;
-	__u8 pad;
+	__u8 v6;
 };
 
 /* Answered on this node's own addresses only. */
@@ -273,9 +285,11 @@ struct abi_frag_key {
 	struct abi_addr src;
 	struct abi_addr dst;
 	__u32 scope;
-	__be16 id;
+	/* IPv4's 16 bits, or IPv6's 32. */
+	__be32 id;
 	__u8 proto;
 	__u8 hook;
+	__u8 pad[2];
 };
 
 struct abi_frag {
@@ -288,7 +302,7 @@ struct abi_source_key {
 	__u32 prefixlen;
 	__be16 port;
 	__u8 proto;
-	__u8 pad;
+	__u8 v6;
 	struct abi_addr src;
 };
 
@@ -359,10 +373,14 @@ struct abi_config {
 	X(SPOOF_IP, "spoof_ip", "source address is not the pod's")             \
 	X(SPOOF_ARP, "spoof_arp", "ARP sender is not the pod")                 \
 	X(ARP, "arp", "ARP that needs no answer")                              \
-	X(ETHERTYPE, "ethertype", "neither IPv4 nor ARP, or VLAN-tagged")      \
-	X(IPV6, "ipv6", "IPv6, which pods do not have")                        \
+	X(ETHERTYPE, "ethertype", "neither IP nor ARP, or VLAN-tagged")        \
+	X(IPV6, "ipv6", "IPv6, which the network does not have")               \
+	X(SPOOF_ND, "spoof_nd", "neighbour solicitation in another's name")    \
+	X(ND, "nd", "neighbour solicitation that needs no answer")             \
+	X(ICMPV6, "icmpv6", "ICMPv6 that is neither an error nor echo")        \
+	X(EXTENSION, "extension", "IPv6 extension header but a fragment's")    \
 	X(DHCP_SERVER, "dhcp_server", "a pod answers as DHCP server")          \
-	X(MULTICAST, "multicast", "multicast, broadcast or loopback address")  \
+	X(MULTICAST, "multicast", "group, loopback or link-local address")     \
 	X(VXLAN_FROM_POD, "vxlan_from_pod", "tunnel packet made by a pod")     \
 	X(STORE_GUARD, "store_guard", "a pod reaches for the store")           \
 	X(ISOLATION, "isolation", "address of another network")                \
@@ -441,12 +459,13 @@ struct abi_lanes {
 #define ABI_SAMPLES_BYTES 65536
 
 _Static_assert(sizeof(struct abi_addr) == 16, "abi_addr");
-_Static_assert(sizeof(struct abi_pod) == 88, "abi_pod");
+_Static_assert(sizeof(struct abi_range) == 48, "abi_range");
+_Static_assert(sizeof(struct abi_pod) == 152, "abi_pod");
 _Static_assert(sizeof(struct abi_endpoint_key) == 20, "abi_endpoint_key");
 _Static_assert(sizeof(struct abi_endpoint) == 24, "abi_endpoint");
 _Static_assert(sizeof(struct abi_route_key) == 24, "abi_route_key");
 _Static_assert(sizeof(struct abi_route) == 24, "abi_route");
-_Static_assert(sizeof(struct abi_net) == 52, "abi_net");
+_Static_assert(sizeof(struct abi_net) == 100, "abi_net");
 _Static_assert(sizeof(struct abi_guard_key) == 20, "abi_guard_key");
 _Static_assert(sizeof(struct abi_frontend_key) == 20, "abi_frontend_key");
 _Static_assert(sizeof(struct abi_frontend) == 24, "abi_frontend");
@@ -454,7 +473,7 @@ _Static_assert(sizeof(struct abi_run) == 64, "abi_run");
 _Static_assert(sizeof(struct abi_backend) == 48, "abi_backend");
 _Static_assert(sizeof(struct abi_flow_key) == 40, "abi_flow_key");
 _Static_assert(sizeof(struct abi_flow) == 64, "abi_flow");
-_Static_assert(sizeof(struct abi_frag_key) == 40, "abi_frag_key");
+_Static_assert(sizeof(struct abi_frag_key) == 44, "abi_frag_key");
 _Static_assert(sizeof(struct abi_frag) == 4, "abi_frag");
 _Static_assert(sizeof(struct abi_source_key) == 24, "abi_source_key");
 _Static_assert(sizeof(struct abi_affinity_key) == 36, "abi_affinity_key");

@@ -15,6 +15,7 @@
 #define TCP 6
 #define UDP 17
 #define ICMP 1
+#define ICMP6 58
 
 #define FIN 0x01
 #define SYN 0x02
@@ -28,9 +29,10 @@ struct spec {
 	/* NULL: the table's defaults. */
 	const char *smac;
 	const char *dmac;
-	/* 0: IPv4. */
+	/* 0: as the source address is. */
 	uint16_t ethertype;
 	uint8_t proto;
+	/* Of IPv6, this with colons: all of it is. */
 	const char *src;
 	const char *dst;
 	uint16_t sport;
@@ -49,7 +51,7 @@ struct spec {
 	/* Bytes of payload; quoted: those of this frame's IP packet. */
 	uint16_t payload;
 	const struct spec *quote;
-	/* Bytes quoted, 0: 28. */
+	/* Bytes quoted, 0: 28, or 48 of IPv6. */
 	uint16_t quote_len;
 	/* ICMP "too big": the MTU it says. */
 	uint16_t mtu;
@@ -69,9 +71,16 @@ struct spec {
 	/* ARP: operation, sender's MAC if it is not smac. */
 	uint16_t arp;
 	const char *arp_mac;
-	/* 0: 0x45. */
+	/* IPv6: who is asked for; his MAC, or the asker's; the answer's bits.
+	 */
+	const char *nd_target;
+	const char *nd_mac;
+	uint32_t nd_flags;
+	/* IPv6: 0x100 | number of a header of 8 bytes before the rest. */
+	uint16_t extension;
+	/* 0: 0x45, or 0x60. */
 	uint8_t version_ihl;
-	/* What the IP header says, 0: what is true. */
+	/* What the IP header says (IPv6: behind it), 0: what is true. */
 	uint16_t ip_len;
 	/* Cut to so many bytes. */
 	uint16_t cut;
@@ -111,6 +120,19 @@ static inline void put_ip(uint8_t *p, const char *text)
 	memcpy(p, &a, 4);
 }
 
+static inline bool is_v6(const struct spec *s)
+{
+	return s->src && strchr(s->src, ':');
+}
+
+static inline void put_ip6(uint8_t *p, const char *text)
+{
+	struct in6_addr a = { 0 };
+
+	inet_pton(AF_INET6, text ? text : "::", &a);
+	memcpy(p, &a, 16);
+}
+
 static inline void put_mac(uint8_t *p, const char *text)
 {
 	struct mac_addr m = { 0 };
@@ -122,13 +144,26 @@ static inline void put_mac(uint8_t *p, const char *text)
 
 static inline size_t packet_build(const struct spec *s, uint8_t *frame);
 
+/* Neighbour solicitation or its answer, without its first 4 bytes. */
+static inline size_t packet_nd(const struct spec *s, uint8_t *p)
+{
+	put32(p + 4, s->nd_flags);
+	put_ip6(p + 8, s->nd_target);
+	if (!s->nd_mac)
+		return 24;
+	p[24] = s->flags == 0x8700 ? 1 : 2;
+	p[25] = 1;
+	put_mac(p + 26, s->nd_mac);
+	return 32;
+}
+
 /* The L4 header and payload at p; returns their length. */
 static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 {
-	size_t head = s->proto == TCP	 ? 20u + (s->mss ? 8 : 0)
-		      : s->proto == UDP	 ? 8
-		      : s->proto == ICMP ? 8
-					 : 0;
+	size_t head = s->proto == TCP	? 20u + (s->mss ? 8 : 0)
+		      : s->proto == UDP ? 8
+		      : s->proto == ICMP || s->proto == ICMP6 ? 8
+							      : 0;
 	size_t len;
 
 	/* Later fragments are payload alone. */
@@ -156,12 +191,16 @@ static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 		}
 	} else if (s->proto == UDP) {
 		put16(p + 4, (uint16_t)len);
-	} else if (s->proto == ICMP) {
+	} else if (s->proto == ICMP || s->proto == ICMP6) {
 		put16(p, s->flags);
-		if (s->quote) {
+		if (s->nd_target) {
+			len = packet_nd(s, p);
+		} else if (s->quote) {
 			uint8_t quoted[FRAME_MAX];
 
-			size_t n = s->quote_len ? s->quote_len : 28;
+			size_t n = s->quote_len ? s->quote_len
+				   : is_v6(s)	? 48
+						: 28;
 
 			packet_build(s->quote, quoted);
 			memcpy(p + head, quoted + 14, n);
@@ -181,10 +220,13 @@ static inline void packet_l4_check(const struct spec *s, const uint8_t *ip,
 	uint16_t check;
 	size_t at = s->proto == TCP ? 16 : s->proto == UDP ? 6 : 2;
 
-	if ((s->proto != TCP && s->proto != UDP && s->proto != ICMP) ||
+	if ((s->proto != TCP && s->proto != UDP && s->proto != ICMP &&
+	     s->proto != ICMP6) ||
 	    s->no_check || s->frag & 0x1fff)
 		return;
-	if (s->proto != ICMP)
+	if (is_v6(s))
+		sum = sum_bytes(ip + 8, 32, s->proto + (uint32_t)len);
+	else if (s->proto != ICMP)
 		sum = sum_bytes(ip + 12, 8, s->proto + (uint32_t)len);
 	check = sum_fold(sum_bytes(p, len, sum));
 	put16(p + at, s->proto == UDP && !check ? 0xffff : check);
@@ -213,7 +255,12 @@ static inline size_t packet_wrap(const struct spec *s, uint8_t *frame,
 				 size_t len)
 {
 	uint8_t *ip = frame + 14, *udp = ip + 20, *vxlan = udp + 8;
+	uint16_t type = (uint16_t)(frame[12] << 8 | frame[13]);
 
+	if (type == 0x86dd)
+		put16(frame + 12, 0x0800);
+	else
+		type = 0x0800;
 	memmove(frame + 14 + TUNNEL_LEN, ip, len - 14);
 	memset(ip, 0, TUNNEL_LEN);
 	ip[0] = 0x45;
@@ -231,11 +278,14 @@ static inline size_t packet_wrap(const struct spec *s, uint8_t *frame,
 	put32(vxlan, s->outer_flags ? s->outer_flags : 0x08000000);
 	put32(vxlan + 4, s->vni << 8);
 	put_mac(vxlan + 14, TUNNEL_MAC);
-	put16(vxlan + 20, s->inner_type ? s->inner_type : 0x0800);
+	put16(vxlan + 20, s->inner_type ? s->inner_type : type);
 	return len + TUNNEL_LEN;
 }
 
-/* Of a packet in VXLAN, what differs each time: right, then as in wrap. */
+/*
+ * Of a packet in VXLAN, what differs each time: right, then as in wrap. The
+ * Ethernet header is anew where the packet leaves.
+ */
 static inline bool packet_settle(uint8_t *frame)
 {
 	uint8_t *ip = frame + 14, *udp = ip + 20;
@@ -243,11 +293,43 @@ static inline bool packet_settle(uint8_t *frame)
 
 	if (sum_fold(sum_bytes(ip, 20, 0)) || sport < 32768 || sport > 60999)
 		return false;
+	put16(frame + 12, 0x0800);
 	memset(ip + 4, 0, 2);
 	memset(ip + 10, 0, 2);
 	memset(udp, 0, 2);
 	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
 	return true;
+}
+
+/* The IPv6 packet, its headers in the one order there is. */
+static inline size_t packet_ip6(const struct spec *s, uint8_t *ip)
+{
+	uint8_t *p = ip + 40, *next = ip + 6;
+	size_t len;
+
+	ip[0] = s->version_ihl ? s->version_ihl : 0x60;
+	ip[7] = s->ttl ? s->ttl : s->nd_target ? 255 : 64;
+	put_ip6(ip + 8, s->src);
+	put_ip6(ip + 24, s->dst);
+	if (s->extension) {
+		*next = (uint8_t)s->extension;
+		next = p;
+		p += 8;
+	}
+	if (s->frag) {
+		*next = 44;
+		next = p;
+		put16(p + 2, (uint16_t)((s->frag & 0x1fff) << 3 |
+					(s->frag & 0x2000) >> 13));
+		put32(p + 4, s->id);
+		p += 8;
+	}
+	*next = s->proto;
+	len = packet_l4(s, p);
+	packet_l4_check(s, ip, p, len);
+	len += (size_t)(p - ip);
+	put16(ip + 4, s->ip_len ? s->ip_len : (uint16_t)(len - 40));
+	return len;
 }
 
 /* The frame of a specification; returns its length. */
@@ -263,7 +345,15 @@ static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 		put16(frame + 12, 0x0806);
 		return 14 + packet_arp(s, ip);
 	}
-	put16(frame + 12, s->ethertype ? s->ethertype : 0x0800);
+	put16(frame + 12, s->ethertype ? s->ethertype
+			  : is_v6(s)   ? 0x86dd
+				       : 0x0800);
+	if (is_v6(s)) {
+		len = 14 + packet_ip6(s, ip);
+		if (s->vni)
+			len = packet_wrap(s, frame, len);
+		return s->cut ? s->cut : len;
+	}
 
 	len = 20 + packet_l4(s, ip + 20);
 	ip[0] = s->version_ihl ? s->version_ihl : 0x45;

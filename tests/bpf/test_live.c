@@ -111,8 +111,9 @@ static void test_tunnel_drops(void **state)
 	tunnel_drops(member, BLUE,
 		     &(struct spec){ .smac = PEER_MAC,
 				     .dmac = TUNNEL_MAC,
-				     .ethertype = 0x86dd,
 				     .proto = UDP,
+				     .src = "fd00:1::10a",
+				     .dst = "fd00:1::a",
 				     .payload = 40 },
 		     "ipv6");
 	tunnel_drops(member, BLUE,

@@ -3,7 +3,7 @@
  * The programs packet by packet: a frame in; verdict, reason and frame out.
  * Rows run in order, and an answer's row follows its question's.
  */
-#include "world.h"
+#include "world6.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -50,6 +50,9 @@ struct row {
 #include "rows_tunnel.h"
 #include "rows_size.h"
 #include "rows_frag.h"
+#include "rows_pod6.h"
+#include "rows_vip6.h"
+#include "rows_mesh6.h"
 
 static int program_fd(enum program program)
 {
@@ -84,6 +87,7 @@ static void row_defaults(struct row *r)
 		{ "a2", MAC_A2, TUNNEL_MAC },
 		{ "d", MAC_D, TUNNEL_MAC },
 		{ "e", MAC_E, TUNNEL_MAC },
+		{ "f", MAC_F, TUNNEL_MAC },
 		{ "up0", WIRE_MAC, UPLINK_MAC },
 		{ "wire0", WIRE_MAC, TUNNEL_MAC },
 		{ "netd0", TUNNEL_MAC, TUNNEL_MAC },
@@ -180,6 +184,16 @@ RUN(rows_error_published)
 RUN(rows_size)
 RUN(rows_mss)
 RUN(rows_frag)
+RUN(rows_nd)
+RUN(rows_spoof6)
+RUN(rows_extension)
+RUN(rows_direct6)
+RUN(rows_vip6)
+RUN(rows_tunnel6)
+RUN(rows_published6)
+RUN(rows_error6)
+RUN(rows_size6)
+RUN(rows_frag6)
 
 /* The device is told the way, and the packet is as it was. */
 static void test_slow_path(void **state)
@@ -224,9 +238,20 @@ int main(void)
 		cmocka_unit_test(test_rows_size),
 		cmocka_unit_test(test_rows_mss),
 		cmocka_unit_test(test_rows_frag),
+		cmocka_unit_test(test_rows_nd),
+		cmocka_unit_test(test_rows_spoof6),
+		cmocka_unit_test(test_rows_extension),
+		cmocka_unit_test(test_rows_direct6),
+		cmocka_unit_test(test_rows_vip6),
+		cmocka_unit_test(test_rows_tunnel6),
+		cmocka_unit_test(test_rows_published6),
+		cmocka_unit_test(test_rows_error6),
+		cmocka_unit_test(test_rows_size6),
+		cmocka_unit_test(test_rows_frag6),
 	};
 
 	world_enter();
 	world_make(&world);
+	world_v6(&world);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,13 @@
  *   dark (300)  10.3.0.0/16, VIPs 10.80.8.0/22; internal; pods d .0.10, e .0.11
  *   nodes       this 192.0.2.1 and 198.51.100.1, other 192.0.2.2 with blue's
  *               10.1.1.0/24 and 198.51.100.2
+ *
+ * With world_v6(), address by address the same:
+ *
+ *   blue (100)  fd00:1::/64, VIPs fd00:80::/118
+ *   dark (300)  fd00:3::/64, VIPs fd00:83::/118
+ *   six (400)   fd00:6::/64, VIPs fd00:86::/118, and nothing else; pod f ::a
+ *   nodes       this 2001:db8::1, other 2001:db8::2 with blue's fd00:1::100/120
  */
 #pragma once
 
@@ -29,6 +36,7 @@
 #define MAC_A2 "02:00:0a:02:00:0b"
 #define MAC_D "02:00:0a:03:00:0a"
 #define MAC_E "02:00:0a:03:00:0b"
+#define MAC_F "02:00:0a:06:00:0a"
 
 /* Far from those that the kernel gives out. */
 #define COOKIE_HOST (UINT64_C(1) << 60)
@@ -37,10 +45,12 @@
 #define COOKIE_C (COOKIE_HOST + 3)
 #define COOKIE_D (COOKIE_HOST + 4)
 #define COOKIE_E (COOKIE_HOST + 5)
+#define COOKIE_F (COOKIE_HOST + 6)
 
 #define BLUE 100
 #define RED 200
 #define DARK 300
+#define SIX 400
 
 struct world {
 	struct ebpf *bpf;
