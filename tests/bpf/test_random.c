@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 #include <time.h>
 
+#include "keyed.skel.h"
 #include "load.h"
 #include "netd.skel.h"
 #include "packet.h"
@@ -124,6 +125,8 @@ struct hook {
 	/* Whose address most have. */
 	const char *src;
 	bool tunnel;
+	/* Out of the tunnel, with a VNI and a sender. */
+	bool keyed;
 	/* What it may say. */
 	int verdicts[4];
 	size_t verdicts_len;
@@ -139,6 +142,9 @@ static size_t any_frame(const struct hook *h, uint8_t *frame)
 	s.dmac = h->dmac;
 	if (draw() % 4)
 		s.src = h->src;
+	if (h->keyed && draw() % 2)
+		s.dst = PICK("10.1.0.10", "10.1.0.11", "10.2.0.10",
+			     "10.3.0.10");
 	if (s.proto == ICMP && s.flags > 0x0800 - 1 - 0x0500)
 		s.quote = &quoted;
 	if (h->tunnel && draw() % 2)
@@ -193,11 +199,58 @@ static void check_tunnel(const uint8_t *frame, size_t len)
 		    src == inet_addr("192.0.2.2"));
 }
 
+static bool in_net(uint32_t addr, const char *net)
+{
+	return (ntohl(addr) & 0xffff0000) == ntohl(inet_addr(net));
+}
+
+/*
+ * What the tunnel brings is a node's, in a network this node knows or in the
+ * mesh, and of a network its inner source is of that network or that node.
+ */
+static void check_overlay(const uint8_t *frame, const struct __sk_buff *ctx)
+{
+	static const struct {
+		uint32_t vni;
+		const char *net;
+		const char *gateway;
+	} nets[] = { { BLUE, "10.1.0.0", "10.1.0.1" },
+		     { RED, "10.2.0.0", "10.2.0.1" },
+		     { DARK, "10.3.0.0", "10.3.0.1" } };
+	uint32_t src;
+
+	assert_int_equal(ctx->priority, ntohl(inet_addr("192.0.2.2")));
+	assert_int_equal(frame[12] << 8 | frame[13], 0x0800);
+	if (ctx->mark == 0xfffffe || ctx->mark == 0xffffff)
+		return;
+	memcpy(&src, frame + 26, 4);
+	for (size_t i = 0; i < ARRAY_LEN(nets); i++) {
+		if (nets[i].vni != ctx->mark)
+			continue;
+		assert_int_not_equal(src, inet_addr(nets[i].gateway));
+		assert_true(in_net(src, nets[i].net) ||
+			    src == inet_addr("192.0.2.2") ||
+			    src == inet_addr("198.51.100.2"));
+		return;
+	}
+	fail_msg("a packet of VNI %u passed", ctx->mark);
+}
+
 static void dump(const uint8_t *frame, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		fprintf(stderr, "%s%02x", i % 16 ? " " : "\n", frame[i]);
 	fputc('\n', stderr);
+}
+
+static void any_key(struct __sk_buff *ctx)
+{
+	static const uint32_t vnis[] = { BLUE, BLUE,	 RED,	   DARK,
+					 999,  0xfffffe, 0xffffff, 1 };
+	const char *sender = draw() % 8 ? "192.0.2.2" : any_address();
+
+	ctx->mark = vnis[draw() % ARRAY_LEN(vnis)];
+	ctx->priority = ntohl(inet_addr(sender));
 }
 
 static void run(const struct hook *h)
@@ -217,6 +270,8 @@ static void run(const struct hook *h)
 
 		opts.data_size_in = (uint32_t)len;
 		opts.data_size_out = sizeof(out);
+		if (h->keyed)
+			any_key(&ctx);
 		/* The kernel takes no frame without its Ethernet header. */
 		if (bpf_prog_test_run_opts(bpf_program__fd(h->prog), &opts))
 			continue;
@@ -230,6 +285,8 @@ static void run(const struct hook *h)
 			check_pod(in, len);
 		if (opts.retval == REDIRECT && h->tunnel)
 			check_tunnel(in, len);
+		if (opts.retval != DROP && h->keyed)
+			check_overlay(in, &ctx);
 	}
 	after = world_drops(w, NULL);
 	printf("%s: %llu dropped, %llu not\n", h->name,
@@ -249,6 +306,7 @@ static void test_from_pod(void **state)
 			    TUNNEL_MAC,
 			    "10.1.0.10",
 			    false,
+			    false,
 			    { DROP, REDIRECT },
 			    2 });
 }
@@ -263,6 +321,7 @@ static void test_from_uplink(void **state)
 			    UPLINK_MAC,
 			    "203.0.113.50",
 			    true,
+			    false,
 			    { NOT_OURS, DROP, REDIRECT },
 			    3 });
 }
@@ -277,8 +336,33 @@ static void test_to_overlay(void **state)
 			    TUNNEL_MAC,
 			    "192.0.2.1",
 			    false,
+			    false,
 			    { PASS, DROP, REDIRECT },
 			    3 });
+}
+
+static void test_from_overlay(void **state)
+{
+	int next = bpf_program__fd(w->bpf->skel->progs.from_overlay);
+	struct keyed_bpf *keyed = keyed_bpf__open_and_load();
+	uint32_t zero = 0;
+
+	(void)state;
+	assert_non_null(keyed);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(keyed->maps.next),
+					     &zero, &next, BPF_ANY),
+			 0);
+	run(&(struct hook){ "from_overlay",
+			    keyed->progs.keyed,
+			    "netd0",
+			    PEER_MAC,
+			    TUNNEL_MAC,
+			    "10.1.1.10",
+			    false,
+			    true,
+			    { PASS, DROP, REDIRECT },
+			    3 });
+	keyed_bpf__destroy(keyed);
 }
 
 int main(void)
@@ -287,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_from_pod),
 		cmocka_unit_test(test_from_uplink),
 		cmocka_unit_test(test_to_overlay),
+		cmocka_unit_test(test_from_overlay),
 	};
 	const char *again = getenv("NETD_SEED");
 
