@@ -337,6 +337,14 @@ static void rebind_cut(struct forward *f, struct upstream_answer *answer)
 	answer->info = (struct dns_answer){ .negative = true };
 }
 
+/* RFC 2308 3: a client keeps it for no longer than its SOA's minimum. */
+static uint32_t negative_ttl(const struct forward *f,
+			     const struct dns_answer *info)
+{
+	return info->has_ttl ? MIN(info->ttl, f->settings.negative_ttl)
+			     : f->settings.negative_ttl;
+}
+
 /* What of an answer is kept and passed on. False: it is none. */
 static bool answer_prepare(struct forward *f, const struct question *q,
 			   struct upstream_answer *answer)
@@ -351,7 +359,7 @@ static bool answer_prepare(struct forward *f, const struct question *q,
 	}
 	if (answer->info.negative)
 		dns_answer_clamp(answer->data, answer->len, 0,
-				 f->settings.negative_ttl);
+				 negative_ttl(f, &answer->info));
 	else
 		dns_answer_clamp(answer->data, answer->len, f->settings.ttl_min,
 				 f->settings.ttl_max);
