@@ -14,15 +14,12 @@
 #include <arpa/nameser.h>
 #include <ctype.h>
 #include <ev.h>
-#include <signal.h>
 #include <strings.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
+#include "compare.h"
 #include "msg.h"
 #include "netd/util.h"
-#include "seen.h"
+#include "peer.h"
 #include "world.h"
 
 #define OURS "10.99.0.1"
@@ -31,25 +28,18 @@
 #define DOMAIN "cluster.local"
 #define SERVICES 200
 #define BUDGET_MS 5000
-/* Differences that are shown. */
-#define SHOWN 20
 
 struct differ {
 	struct ev_loop *loop;
 	struct world *world;
-	char dir[32];
-	pid_t nsd;
+	struct peer nsd;
 	uint64_t random;
 	struct asked asked[2];
-	unsigned differ;
 };
 
 static uint32_t pick(struct differ *d, uint32_t n)
 {
-	d->random ^= d->random << 13;
-	d->random ^= d->random >> 7;
-	d->random ^= d->random << 17;
-	return (uint32_t)(d->random >> 16) % n;
+	return compare_pick(&d->random, n);
 }
 
 /* The records, for both. */
@@ -103,21 +93,10 @@ static void service_make(struct differ *d, int i, FILE *zone, FILE *back)
 		i, i, i);
 }
 
-static FILE *open_in(const struct differ *d, const char *name)
-{
-	AUTO(str_freep) char *path = xasprintf("%s/%s", d->dir, name);
-	FILE *file = fopen(path, "we");
-
-	if (!file) {
-		perror("differ");
-		exit(1);
-	}
-	return file;
-}
-
 static void content_make(struct differ *d)
 {
-	FILE *zone = open_in(d, "zone"), *back = open_in(d, "back");
+	FILE *zone = peer_file(&d->nsd, "zone");
+	FILE *back = peer_file(&d->nsd, "back");
 
 	say(d, "zone default 7 " OURS " 10.99.0.0/16");
 	say(d, "pod " POD " default");
@@ -132,8 +111,9 @@ static void content_make(struct differ *d)
 
 static void nsd_start(struct differ *d)
 {
-	AUTO(str_freep) char *path = xasprintf("%s/conf", d->dir);
-	FILE *conf = open_in(d, "conf");
+	const char *dir = d->nsd.dir;
+	AUTO(str_freep) char *path = xasprintf("%s/conf", dir);
+	FILE *conf = peer_file(&d->nsd, "conf");
 
 	fprintf(conf,
 		"server:\n ip-address: " NSD "\n server-count: 1\n"
@@ -146,15 +126,10 @@ static void nsd_start(struct differ *d)
 		"remote-control:\n control-enable: no\n"
 		"zone:\n name: " DOMAIN "\n zonefile: zone\n"
 		"zone:\n name: 99.10.in-addr.arpa\n zonefile: back\n",
-		d->dir, d->dir, d->dir, d->dir, d->dir, d->dir);
+		dir, dir, dir, dir, dir, dir);
 	fclose(conf);
-	d->nsd = fork();
-	if (d->nsd)
-		return;
-	setsid();
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execlp("nsd", "nsd", "-d", "-c", path, NULL);
-	_exit(77);
+	peer_start(&d->nsd,
+		   (const char *const[]){ "nsd", "-d", "-c", path, NULL });
 }
 
 /* Questions. */
@@ -239,33 +214,12 @@ static size_t question_write(struct differ *d, uint8_t *buf, size_t size)
 
 /* What may differ: each takes what it explains out of both answers. */
 
-static void drop(struct seen *s, size_t i)
-{
-	free(s->rrs[i].text);
-	memmove(&s->rrs[i], &s->rrs[i + 1], (s->len - i - 1) * sizeof(*s->rrs));
-	s->len--;
-}
-
-static bool drop_if(struct seen *s, enum seen_section section, int type)
-{
-	bool any = false;
-
-	for (size_t i = s->len; i-- > 0;) {
-		if (s->rrs[i].section != section ||
-		    (type >= 0 && s->rrs[i].type != type))
-			continue;
-		drop(s, i);
-		any = true;
-	}
-	return any;
-}
-
 static bool rule_recursion(struct seen *ours, struct seen *theirs)
 {
 	bool any = (ours->flags ^ theirs->flags) & DNS_FLAG_RA;
 
-	ours->flags &= (uint16_t)~DNS_FLAG_RA;
-	theirs->flags &= (uint16_t)~DNS_FLAG_RA;
+	seen_flags_drop(ours, DNS_FLAG_RA);
+	seen_flags_drop(theirs, DNS_FLAG_RA);
 	return any;
 }
 
@@ -275,8 +229,8 @@ static bool rule_any(struct seen *ours, struct seen *theirs)
 	if (ours->type != ns_t_any || ours->rcode || theirs->rcode)
 		return false;
 	for (int s = 0; s < SEEN_MAX; s++) {
-		drop_if(ours, (enum seen_section)s, -1);
-		drop_if(theirs, (enum seen_section)s, -1);
+		seen_drop_if(ours, (enum seen_section)s, -1);
+		seen_drop_if(theirs, (enum seen_section)s, -1);
 	}
 	return true;
 }
@@ -285,7 +239,7 @@ static bool rule_any(struct seen *ours, struct seen *theirs)
 static bool rule_authority(struct seen *ours, struct seen *theirs)
 {
 	(void)ours;
-	return drop_if(theirs, SEEN_AUTHORITY, ns_t_ns);
+	return seen_drop_if(theirs, SEEN_AUTHORITY, ns_t_ns);
 }
 
 /* The name server's address behind its name. */
@@ -298,7 +252,7 @@ static bool rule_glue(struct seen *ours, struct seen *theirs)
 		if (theirs->rrs[i].section != SEEN_ADDITIONAL ||
 		    strncasecmp(theirs->rrs[i].text, "ns.dns.", 7) != 0)
 			continue;
-		drop(theirs, i);
+		seen_drop(theirs, i);
 		any = true;
 	}
 	return any;
@@ -315,71 +269,17 @@ static bool rule_reverse(struct seen *ours, struct seen *theirs)
 	    theirs->rcode != ns_r_nxdomain ||
 	    !strcasestr(ours->name, ".in-addr.arpa."))
 		return false;
-	theirs->rcode = ns_r_noerror;
-	theirs->flags &= 0xfff0;
+	seen_rcode_set(theirs, ns_r_noerror);
 	return true;
 }
 
-static const struct {
-	const char *name;
-	const char *why;
-	bool (*apply)(struct seen *ours, struct seen *theirs);
-} rules[] = {
+static const struct compare_rule rules[] = {
 	{ "recursion", "we offer it, for other names", rule_recursion },
 	{ "any", "ANY gets one small record (RFC 8482)", rule_any },
 	{ "authority", "NS records behind an answer", rule_authority },
 	{ "glue", "the name server's own address", rule_glue },
 	{ "reverse", "part of our prefix is there, if empty", rule_reverse },
 };
-
-static unsigned applied[ARRAY_LEN(rules)];
-
-static void lower(struct seen *s)
-{
-	for (size_t i = 0; i < s->len; i++)
-		for (char *c = s->rrs[i].text; *c; c++)
-			*c = (char)tolower(*c);
-	seen_sort(s);
-}
-
-static bool is_same(const struct seen *a, const struct seen *b)
-{
-	if (a->rcode != b->rcode || a->flags != b->flags ||
-	    a->edns != b->edns || a->len != b->len ||
-	    !str_eq(a->name, b->name) || a->type != b->type)
-		return false;
-	for (size_t i = 0; i < a->len; i++)
-		if (a->rrs[i].section != b->rrs[i].section ||
-		    a->rrs[i].ttl != b->rrs[i].ttl ||
-		    !str_eq(a->rrs[i].text, b->rrs[i].text))
-			return false;
-	return true;
-}
-
-static void compare(struct differ *d)
-{
-	struct seen seen[2];
-
-	for (size_t i = 0; i < 2; i++) {
-		if (!d->asked[i].len ||
-		    seen_read(d->asked[i].data, d->asked[i].len, &seen[i])) {
-			printf("%s: no answer that can be read\n",
-			       i ? "NSD" : "netd-dns");
-			exit(1);
-		}
-		lower(&seen[i]);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-		applied[i] += rules[i].apply(&seen[0], &seen[1]);
-	if (!is_same(&seen[0], &seen[1]) && d->differ++ < SHOWN) {
-		printf("differ, netd-dns then NSD: %04x %04x\n", seen[0].flags,
-		       seen[1].flags);
-		seen_print(&seen[0]);
-		seen_print(&seen[1]);
-	}
-	seen_free(&seen[0]);
-	seen_free(&seen[1]);
-}
 
 static void ask_both(struct differ *d, const uint8_t *query, size_t len)
 {
@@ -413,22 +313,17 @@ static bool nsd_answers(struct differ *d)
 
 static void end(struct differ *d)
 {
-	AUTO(str_freep) char *command = xasprintf("rm -rf %s", d->dir);
-
-	if (d->nsd > 0) {
-		kill(d->nsd, SIGTERM);
-		waitpid(d->nsd, NULL, 0);
-	}
+	peer_end(&d->nsd);
 	world_free(d->world);
 	ev_loop_destroy(d->loop);
-	if (system(command))
-		perror("differ");
 }
 
 int main(int argc, char **argv)
 {
-	static struct differ d = { .random = 88172645463325252,
-				   .dir = "/tmp/netd-differ-XXXXXX" };
+	static struct differ d = { .random = 88172645463325252 };
+	struct compare compare = { .peer = "NSD",
+				   .rules = rules,
+				   .rules_len = ARRAY_LEN(rules) };
 	static uint8_t query[512];
 	uint32_t count;
 
@@ -443,10 +338,11 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	d.loop = ev_loop_new(0);
-	if (world_new(d.loop, argv[1], true, &d.world) || !mkdtemp(d.dir)) {
+	if (world_new(d.loop, argv[1], true, &d.world)) {
 		perror("differ");
 		return 1;
 	}
+	peer_open(&d.nsd);
 	content_make(&d);
 	nsd_start(&d);
 	if (world_settle(d.world) || !nsd_answers(&d)) {
@@ -458,13 +354,8 @@ int main(int argc, char **argv)
 		size_t len = question_write(&d, query, sizeof(query));
 
 		ask_both(&d, query, len);
-		compare(&d);
+		compare_answers(&compare, d.asked);
 	}
 	end(&d);
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-		printf("%6u  %-10s %s\n", applied[i], rules[i].name,
-		       rules[i].why);
-	printf("%u questions, %u answers differ without a reason\n", count,
-	       d.differ);
-	return d.differ != 0;
+	return compare_end(&compare, count);
 }

@@ -55,6 +55,9 @@ enum manner {
 	LOOP,
 	MANY,
 	EMPTY_TCP,
+	/* Records of another name: as an answer, and beside it. */
+	STRANGER,
+	UNASKED,
 	/* Spoilt first, and right behind it. */
 	THEN_RIGHT,
 	/* Not for queries with EDNS: FORMERR, as old servers do it. */
@@ -148,12 +151,23 @@ static void head_write(struct answer *a, unsigned flags)
 		wbuf_u16(&head, a->count[i]);
 }
 
+static void other_write(struct answer *a, unsigned section)
+{
+	uint32_t v4 = htonl(0xcb0071ff);
+	struct dns_name name;
+
+	dns_name_parse("other.example.com", &name);
+	record_write(a, &name, ns_t_a, ns_c_in, 60, &v4, sizeof(v4));
+	a->count[section]++;
+}
+
 /* Records of the type asked for, aliases, and the SOA in the authority. */
 static void records_write(struct answer *a)
 {
 	const struct rule *rule = a->rule;
+	uint32_t many = a->query.type == ns_t_a ? rule->number[MANY] : 0;
 
-	for (uint32_t i = 0; i < rule->number[MANY]; i++) {
+	for (uint32_t i = 0; i < many; i++) {
 		uint32_t v4 = htonl(0xc6120000 + i);
 
 		record_write(a, &a->query.name, ns_t_a, ns_c_in, 60, &v4, 4);
@@ -164,6 +178,9 @@ static void records_write(struct answer *a)
 			const struct fake_record *rec = &rule->records[i];
 			bool soa = rec->type == ns_t_soa;
 
+			/* An alias that is asked for itself leads nowhere. */
+			if (a->query.type == ns_t_cname && a->count[1])
+				continue;
 			if (soa != (pass == 2) ||
 			    (!soa && rec->type != ns_t_cname &&
 			     rec->type != a->query.type))
@@ -172,7 +189,11 @@ static void records_write(struct answer *a)
 				     rec->ttl, rec->data, rec->len);
 			a->count[pass]++;
 		}
+		if (pass == 1 && rule->manner[STRANGER])
+			other_write(a, 1);
 	}
+	if (rule->manner[UNASKED])
+		other_write(a, 3);
 }
 
 static void answer_write(struct answer *a)
@@ -191,6 +212,8 @@ static void answer_write(struct answer *a)
 		rcode = ns_r_formerr;
 	else if (rule && !cut)
 		records_write(a);
+	if (a->query.type == ns_t_cname && a->count[1])
+		rcode = ns_r_noerror;
 	if (edns)
 		opt_write(a);
 	head_write(a, DNS_FLAG_QR | DNS_FLAG_RD | DNS_FLAG_RA |
@@ -353,6 +376,8 @@ static const struct {
 	[LOOP] = { "loop", false, NULL },
 	[MANY] = { "many", true, NULL },
 	[EMPTY_TCP] = { "empty-tcp", false, NULL },
+	[STRANGER] = { "stranger", false, NULL },
+	[UNASKED] = { "unasked", false, NULL },
 	[THEN_RIGHT] = { "then-right", false, NULL },
 	[NO_EDNS] = { "no-edns", false, NULL },
 };
