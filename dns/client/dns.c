@@ -14,8 +14,6 @@
 
 #include <ev.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <utlist.h>
 
 #include "inquiry.h"
@@ -26,6 +24,7 @@
 #include "shadow.h"
 #include "sockets.h"
 #include "child.h"
+#include "child_link.h"
 
 /* Names in the run folder: the server, and one that will take its place. */
 #define SOCKET_NOW "dns.sock"
@@ -40,14 +39,10 @@
 #define LISTEN_S 5.
 /* A greeting takes a server less than a millisecond. */
 #define GREETING_MS 2000
-/* Messages sent, or read, before the loop looks at its other watchers. */
+/* Messages read before the loop looks at its other watchers. */
 #define MESSAGES 128
 /* Networks a server may say it has sockets of: two descriptors each. */
 #define SOCKETS_MAX 16384
-/* Died sooner than this: the next start waits, twice as long each time. */
-#define SOON_MS 5000
-#define BACKOFF_MIN .1
-#define BACKOFF_MAX 10.
 #define RESOLV_BYTES (64u << 10)
 
 /* Sockets that a server handed back and no zone claimed yet. */
@@ -69,14 +64,8 @@ struct dns {
 	ev_timer resolv;
 	int dir;
 
-	/* The server we talk to; -1: none, a timer will start one. */
-	int fd;
-	pid_t pid;
-	ev_io reader;
-	ev_io writer;
-	ev_timer restart;
-	double backoff;
-	int64_t started;
+	/* The server we talk to. */
+	struct child_link link;
 	struct found *found;
 	/* What its sockets were found with need not be sent. */
 	bool adopted;
@@ -106,12 +95,9 @@ struct dns {
 	struct proto_msg msg;
 };
 
-static void server_start(struct dns *dns);
-
 static void changed(struct dns *dns)
 {
-	if (dns->fd >= 0)
-		ev_io_start(dns->loop, &dns->writer);
+	child_link_changed(&dns->link);
 }
 
 /* Sockets that were handed back. */
@@ -161,50 +147,12 @@ static bool found_take(struct dns *dns, uint32_t vni,
 
 /* The connection. */
 
-static void link_down(struct dns *dns)
-{
-	if (dns->fd < 0)
-		return;
-	ev_io_stop(dns->loop, &dns->reader);
-	ev_io_stop(dns->loop, &dns->writer);
-	close(take_fd(dns->fd));
-	dns->pid = 0;
-	inquiries_lost(dns->inquiries);
-}
-
 static void old_down(struct dns *dns)
 {
 	if (dns->old_fd < 0)
 		return;
 	ev_io_stop(dns->loop, &dns->old_reader);
 	close(take_fd(dns->old_fd));
-}
-
-static void restart_later(struct dns *dns)
-{
-	bool soon = mono_ms() - dns->started < SOON_MS;
-
-	link_down(dns);
-	dns->adopted = false;
-	if (!soon) {
-		dns->backoff = 0;
-		server_start(dns);
-		return;
-	}
-	dns->backoff = MIN(MAX(dns->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
-	ev_timer_stop(dns->loop, &dns->restart);
-	ev_timer_set(&dns->restart, dns->backoff, 0.);
-	ev_timer_start(dns->loop, &dns->restart);
-}
-
-static void link_lost(struct dns *dns, int err)
-{
-	/* One that lives and is not understood must not answer on. */
-	if (err != -ECONNRESET && err != -EPIPE && dns->pid > 1)
-		kill(dns->pid, SIGKILL);
-	log_warn("dns: server is gone and started again pid=%d error=%d",
-		 dns->pid, err);
-	restart_later(dns);
 }
 
 static int tell_config(struct dns *dns)
@@ -215,7 +163,8 @@ static int tell_config(struct dns *dns)
 	str_copy(config.domain, sizeof(config.domain), dns->domain);
 	config.hold = dns->old_fd >= 0;
 	config.settings = dns->settings;
-	return proto_send(dns->fd, PROTO_CONFIG, &config, sizeof(config), NULL);
+	return proto_send(dns->link.fd, PROTO_CONFIG, &config, sizeof(config),
+			  NULL);
 }
 
 static int tell_listen(struct dns *dns)
@@ -226,15 +175,15 @@ static int tell_listen(struct dns *dns)
 
 	if (dns->listen_fds[0] >= 0)
 		addr = dns->listen;
-	err = proto_send(dns->fd, PROTO_LISTEN, &addr, sizeof(addr),
+	err = proto_send(dns->link.fd, PROTO_LISTEN, &addr, sizeof(addr),
 			 fds ? dns->listen_fds : NULL);
 	dns->listen_told |= !err && fds;
 	return err;
 }
 
-/* The next thing in order. 0, 1 when there is none, -EAGAIN, -errno. */
-static int tell_next(struct dns *dns)
+static int server_tell(void *arg, int fd)
 {
+	struct dns *dns = arg;
 	bool *flag = NULL;
 	int err;
 
@@ -243,47 +192,25 @@ static int tell_next(struct dns *dns)
 		err = tell_config(dns);
 	} else if (dns->tell_upstreams) {
 		flag = &dns->tell_upstreams;
-		err = proto_send(dns->fd, PROTO_UPSTREAMS, &dns->upstreams,
+		err = proto_send(fd, PROTO_UPSTREAMS, &dns->upstreams,
 				 sizeof(dns->upstreams), NULL);
 	} else if (dns->tell_listen) {
 		flag = &dns->tell_listen;
 		err = tell_listen(dns);
 	} else if (dns->tell_begin) {
 		flag = &dns->tell_begin;
-		err = proto_send(dns->fd, PROTO_BEGIN, NULL, 0, NULL);
+		err = proto_send(fd, PROTO_BEGIN, NULL, 0, NULL);
 	} else if (!shadow_is_told(dns->shadow)) {
-		return shadow_tell_one(dns->shadow, dns->fd);
+		return shadow_tell_one(dns->shadow, fd);
 	} else if (dns->tell_end && dns->complete) {
 		flag = &dns->tell_end;
-		err = proto_send(dns->fd, PROTO_END, NULL, 0, NULL);
+		err = proto_send(fd, PROTO_END, NULL, 0, NULL);
 	} else {
 		return 1;
 	}
 	if (!err)
 		*flag = false;
 	return err;
-}
-
-static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct dns *dns = w->data;
-
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < MESSAGES; i++) {
-		int err = tell_next(dns);
-
-		if (err == -EAGAIN)
-			return;
-		if (err == 1) {
-			ev_io_stop(dns->loop, &dns->writer);
-			return;
-		}
-		if (err) {
-			link_lost(dns, err);
-			return;
-		}
-	}
 }
 
 /* The successor has everything and answers: the old one may end. */
@@ -295,7 +222,7 @@ static void take_synced(struct dns *dns)
 	old_down(dns);
 	if (renameat(dns->dir, SOCKET_NEXT, dns->dir, SOCKET_NOW))
 		log_warn("dns: socket not renamed error=%d", errno);
-	log_info("dns: server replaced pid=%d", dns->pid);
+	log_info("dns: server replaced pid=%d", dns->link.pid);
 }
 
 static int take(struct dns *dns, struct proto_msg *msg)
@@ -321,30 +248,23 @@ static int take(struct dns *dns, struct proto_msg *msg)
 	}
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+static int server_hear(void *arg, int fd)
 {
-	struct dns *dns = w->data;
-	int err = 0;
+	struct dns *dns = arg;
+	int err = proto_recv(fd, &dns->msg);
 
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < MESSAGES && !err; i++) {
-		err = proto_recv(dns->fd, &dns->msg);
-		if (err)
-			break;
-		err = take(dns, &dns->msg);
-		proto_fds_close(dns->msg.fds);
-	}
-	if (err && err != -EAGAIN)
-		link_lost(dns, err);
+	if (err)
+		return err;
+	err = take(dns, &dns->msg);
+	proto_fds_close(dns->msg.fds);
+	return err;
 }
 
-static void link_up(struct dns *dns, int fd, pid_t pid, bool adopted)
+static void server_up(void *arg, bool adopted)
 {
-	dns->fd = fd;
-	dns->pid = pid;
+	struct dns *dns = arg;
+
 	dns->adopted = adopted;
-	dns->started = mono_ms();
 	dns->tell_config = true;
 	dns->tell_upstreams = true;
 	dns->tell_listen = true;
@@ -352,10 +272,14 @@ static void link_up(struct dns *dns, int fd, pid_t pid, bool adopted)
 	dns->tell_begin = true;
 	dns->tell_end = true;
 	shadow_tell_all(dns->shadow, !adopted);
-	ev_io_set(&dns->reader, fd, EV_READ);
-	ev_io_set(&dns->writer, fd, EV_WRITE);
-	ev_io_start(dns->loop, &dns->reader);
-	ev_io_start(dns->loop, &dns->writer);
+}
+
+static void server_down(void *arg)
+{
+	struct dns *dns = arg;
+
+	dns->adopted = false;
+	inquiries_lost(dns->inquiries);
 }
 
 static void on_old(struct ev_loop *loop, ev_io *w, int revents)
@@ -382,43 +306,29 @@ static void on_old(struct ev_loop *loop, ev_io *w, int revents)
 
 /* Starting one. */
 
-static int server_try(struct dns *dns)
+static int server_start(void *arg, pid_t *pid, int *fd)
 {
+	struct dns *dns = arg;
 	const char *name = dns->old_fd >= 0 ? SOCKET_NEXT : SOCKET_NOW;
 	struct proto_hello hello;
-	pid_t pid;
-	int err, fd;
+	int err = child_start(dns->dir, name, dns->program, dns->user, pid, fd);
 
-	err = child_start(dns->dir, name, dns->program, dns->user, &pid, &fd);
 	if (err)
 		return err;
 	proto_hello_fill(&hello, 0);
 	/* The socket is new and empty: this is taken. */
-	proto_send(fd, PROTO_HELLO, &hello, sizeof(hello), NULL);
-	link_up(dns, fd, pid, false);
-	log_info("dns: server started pid=%d", pid);
+	proto_send(*fd, PROTO_HELLO, &hello, sizeof(hello), NULL);
 	return 0;
 }
 
-static void server_start(struct dns *dns)
-{
-	int err = server_try(dns);
-
-	if (!err)
-		return;
-	log_warn_limited("dns: server does not start program=%s error=%d",
-			 dns->program, err);
-	/* As one that died at once. */
-	dns->started = mono_ms();
-	restart_later(dns);
-}
-
-static void on_restart(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)loop;
-	(void)revents;
-	server_start(w->data);
-}
+static const struct child_link_ops server_ops = {
+	.what = "dns: server",
+	.start = server_start,
+	.up = server_up,
+	.down = server_down,
+	.tell = server_tell,
+	.hear = server_hear,
+};
 
 static void tell_end(int fd)
 {
@@ -441,12 +351,9 @@ static int recv_wait(int fd, struct proto_msg *msg, int64_t until)
 	int err;
 
 	while ((err = proto_recv(fd, msg)) == -EAGAIN) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - mono_ms();
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		poll(&p, 1, (int)left);
+		err = child_wait(fd, until);
+		if (err)
+			return err;
 	}
 	return err;
 }
@@ -518,8 +425,7 @@ static int adopt(struct dns *dns)
 		return err;
 	}
 	if (same) {
-		log_info("dns: server adopted pid=%d", pid);
-		link_up(dns, take_fd(fd), pid, true);
+		child_link_adopt(&dns->link, take_fd(fd), pid);
 		return 0;
 	}
 	log_info("dns: server of another version is replaced pid=%d", pid);
@@ -570,7 +476,7 @@ int dns_listen_error(const struct dns *dns)
 void dns_ask(struct dns *dns, const struct dns_ask *ask, dns_told_fn *done,
 	     void *arg)
 {
-	inquiries_send(dns->inquiries, dns->fd, ask, done, arg);
+	inquiries_send(dns->inquiries, dns->link.fd, ask, done, arg);
 }
 
 /* Upstreams. */
@@ -641,18 +547,13 @@ static struct dns *dns_new(struct ev_loop *loop,
 	dns->settings = config->settings;
 	dns->listen = config->listen;
 	dns->inquiries = inquiries_new(loop);
-	dns->dir = dns->fd = dns->old_fd = -1;
+	child_link_init(&dns->link, loop, &server_ops, dns);
+	dns->dir = dns->old_fd = -1;
 	dns->listen_fds[0] = dns->listen_fds[1] = -1;
-	ev_init(&dns->reader, on_readable);
-	ev_init(&dns->writer, on_writable);
 	ev_init(&dns->old_reader, on_old);
-	ev_init(&dns->restart, on_restart);
 	ev_init(&dns->resolv, on_resolv);
 	ev_timer_init(&dns->listen_retry, on_listen_retry, LISTEN_S, LISTEN_S);
-	dns->reader.data = dns;
-	dns->writer.data = dns;
 	dns->old_reader.data = dns;
-	dns->restart.data = dns;
 	dns->resolv.data = dns;
 	dns->listen_retry.data = dns;
 	return dns;
@@ -662,9 +563,8 @@ void dns_close(struct dns *dns)
 {
 	if (!dns)
 		return;
-	link_down(dns);
+	child_link_close(&dns->link);
 	old_down(dns);
-	ev_timer_stop(dns->loop, &dns->restart);
 	ev_timer_stop(dns->loop, &dns->resolv);
 	ev_timer_stop(dns->loop, &dns->listen_retry);
 	inquiries_free(dns->inquiries);
@@ -690,7 +590,7 @@ int dns_open(struct ev_loop *loop, const struct dns_config *config,
 		return err;
 	upstreams_open(dns, config);
 	if (adopt(dns)) {
-		err = server_try(dns);
+		err = child_link_start(&dns->link);
 		if (err)
 			return err;
 	}
@@ -716,7 +616,7 @@ int dns_remove(const char *run_dir)
 
 int dns_pid(const struct dns *dns)
 {
-	return dns->pid;
+	return dns->link.pid;
 }
 
 const struct dns_stats *dns_stats(const struct dns *dns)

@@ -229,6 +229,17 @@ int child_start(int dir, const char *socket_name, const char *program,
 	return 0;
 }
 
+int child_wait(int fd, int64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t left = until - mono_ms();
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	poll(&p, 1, (int)left);
+	return 0;
+}
+
 int child_connect(int dir, const char *socket_name, pid_t *pid, int *ret)
 {
 	AUTO(fd_closep) int fd = -1;

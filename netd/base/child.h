@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Descriptors that it is started with: its listener, a connection to us. */
@@ -24,6 +25,9 @@ int child_start(int dir, const char *socket_name, const char *program,
 
 /* -ECONNREFUSED or -ENOENT: nobody is there. pid by the kernel's word. */
 int child_connect(int dir, const char *socket_name, pid_t *pid, int *ret);
+
+/* Waits for what it says, until mono_ms() is this: 0 or -ETIMEDOUT. */
+int child_wait(int fd, int64_t until);
 
 /* Tells who listens there to end, waits, kills; removes the socket. */
 int child_end(int dir, const char *socket_name, void (*tell)(int fd));

@@ -13,8 +13,6 @@
 
 #include <ev.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -22,15 +20,10 @@
 #include "netd/util.h"
 #include "probe_proto.h"
 #include "child.h"
+#include "child_link.h"
 
 /* A greeting takes a prober less than a millisecond. */
 #define GREETING_MS 2000
-/* Messages before the loop looks at its other watchers. */
-#define MESSAGES 128
-/* Died sooner than this: the next start waits, twice as long each time. */
-#define SOON_MS 5000
-#define BACKOFF_MIN .1
-#define BACKOFF_MAX 10.
 
 struct item {
 	struct want_probe want;
@@ -48,36 +41,21 @@ struct item {
 };
 
 struct probe {
-	struct ev_loop *loop;
+	struct child_link link;
 	struct probe_config config;
 	char *program;
 	char *user;
 	int dir;
-	int fd;
-	pid_t pid;
-	ev_io reader;
-	ev_io writer;
-	ev_timer restart;
-	double backoff;
-	int64_t started;
 	struct item *items;
 	struct item *queue;
 };
-
-static void prober_start(struct probe *p);
-
-static void changed(struct probe *p)
-{
-	if (p->fd >= 0)
-		ev_io_start(p->loop, &p->writer);
-}
 
 static void enqueue(struct probe *p, struct item *item)
 {
 	if (!item->queued)
 		DL_APPEND(p->queue, item);
 	item->queued = true;
-	changed(p);
+	child_link_changed(&p->link);
 }
 
 static void item_free(struct probe *p, struct item *item)
@@ -110,43 +88,9 @@ static struct item *item_new(struct probe *p, const struct probe_key *key)
 
 /* The connection. */
 
-static void link_down(struct probe *p)
+static int prober_tell(void *arg, int fd)
 {
-	if (p->fd < 0)
-		return;
-	ev_io_stop(p->loop, &p->reader);
-	ev_io_stop(p->loop, &p->writer);
-	close(take_fd(p->fd));
-	p->pid = 0;
-}
-
-static void restart_later(struct probe *p)
-{
-	link_down(p);
-	if (mono_ms() - p->started >= SOON_MS) {
-		p->backoff = 0;
-		prober_start(p);
-		return;
-	}
-	p->backoff = MIN(MAX(p->backoff * 2, BACKOFF_MIN), BACKOFF_MAX);
-	ev_timer_stop(p->loop, &p->restart);
-	ev_timer_set(&p->restart, p->backoff, 0.);
-	ev_timer_start(p->loop, &p->restart);
-}
-
-static void link_lost(struct probe *p, int err)
-{
-	/* One that lives and is not understood must not go on. */
-	if (err != -ECONNRESET && err != -EPIPE && p->pid > 1)
-		kill(p->pid, SIGKILL);
-	log_warn("probe: prober is gone and started again pid=%d error=%d",
-		 p->pid, err);
-	restart_later(p);
-}
-
-/* The next thing in order. 0, 1 when there is none, -EAGAIN, -errno. */
-static int tell_next(struct probe *p)
-{
+	struct probe *p = arg;
 	struct probe_msg msg;
 	struct item *item = p->queue;
 	int err;
@@ -156,7 +100,7 @@ static int tell_next(struct probe *p)
 		return 1;
 	msg.type = item->dead ? PROBE_MSG_DEL : PROBE_MSG_PUT;
 	msg.body.want = item->want;
-	err = probe_send(p->fd, &msg);
+	err = probe_send(fd, &msg);
 	if (err)
 		return err;
 	if (item->dead) {
@@ -166,28 +110,6 @@ static int tell_next(struct probe *p)
 	DL_DELETE(p->queue, item);
 	item->queued = false;
 	return 0;
-}
-
-static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct probe *p = w->data;
-
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < MESSAGES; i++) {
-		int err = tell_next(p);
-
-		if (err == -EAGAIN)
-			return;
-		if (err == 1) {
-			ev_io_stop(p->loop, &p->writer);
-			return;
-		}
-		if (err) {
-			link_lost(p, err);
-			return;
-		}
-	}
 }
 
 static void take_state(struct probe *p, const struct probe_msg *msg)
@@ -221,36 +143,28 @@ static int take(struct probe *p, const struct probe_msg *msg)
 	return -EPROTO;
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
+static int prober_hear(void *arg, int fd)
 {
-	struct probe *p = w->data;
 	struct probe_msg msg;
-	int err = 0;
+	int err = probe_recv(fd, &msg);
 
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < MESSAGES && !err; i++) {
-		err = probe_recv(p->fd, &msg);
-		if (!err)
-			err = take(p, &msg);
-	}
-	if (err && err != -EAGAIN)
-		link_lost(p, err);
+	return err ? err : take(arg, &msg);
 }
 
-static void link_up(struct probe *p, int fd, pid_t pid)
+static void prober_up(void *arg, bool adopted)
 {
+	struct probe *p = arg;
 	struct item *item, *next;
 
-	p->fd = fd;
-	p->pid = pid;
-	p->started = mono_ms();
+	if (adopted)
+		return;
 	HASH_ITER (hh, p->items, item, next)
 		enqueue(p, item);
-	ev_io_set(&p->reader, fd, EV_READ);
-	ev_io_set(&p->writer, fd, EV_WRITE);
-	ev_io_start(p->loop, &p->reader);
-	ev_io_start(p->loop, &p->writer);
+}
+
+static void prober_down(void *arg)
+{
+	(void)arg;
 }
 
 /* Starting one. */
@@ -265,41 +179,26 @@ static int hello_send(int fd)
 	return probe_send(fd, &msg);
 }
 
-static int prober_try(struct probe *p)
+static int prober_start(void *arg, pid_t *pid, int *fd)
 {
-	pid_t pid;
-	int fd;
-	int err = child_start(p->dir, PROBE_SOCKET, p->program, p->user, &pid,
-			      &fd);
+	struct probe *p = arg;
+	int err =
+		child_start(p->dir, PROBE_SOCKET, p->program, p->user, pid, fd);
 
-	if (err)
-		return err;
 	/* The socket is new and empty: this is taken. */
-	hello_send(fd);
-	link_up(p, fd, pid);
-	log_info("probe: prober started pid=%d", pid);
-	return 0;
-}
-
-static void prober_start(struct probe *p)
-{
-	int err = prober_try(p);
-
 	if (!err)
-		return;
-	log_warn_limited("probe: prober does not start program=%s error=%d",
-			 p->program, err);
-	/* As one that died at once. */
-	p->started = mono_ms();
-	restart_later(p);
+		hello_send(*fd);
+	return err;
 }
 
-static void on_restart(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)loop;
-	(void)revents;
-	prober_start(w->data);
-}
+static const struct child_link_ops prober_ops = {
+	.what = "probe: prober",
+	.start = prober_start,
+	.up = prober_up,
+	.down = prober_down,
+	.tell = prober_tell,
+	.hear = prober_hear,
+};
 
 /* Adopting one: the only place that waits, once, when netd starts. */
 
@@ -308,12 +207,9 @@ static int recv_wait(int fd, struct probe_msg *msg, int64_t until)
 	int err;
 
 	while ((err = probe_recv(fd, msg)) == -EAGAIN) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		int64_t left = until - mono_ms();
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		poll(&pfd, 1, (int)left);
+		err = child_wait(fd, until);
+		if (err)
+			return err;
 	}
 	return err;
 }
@@ -364,13 +260,7 @@ static int adopt(struct probe *p)
 			item_free(p, item);
 		return err;
 	}
-	p->fd = take_fd(fd);
-	p->pid = pid;
-	p->started = mono_ms();
-	ev_io_set(&p->reader, p->fd, EV_READ);
-	ev_io_set(&p->writer, p->fd, EV_WRITE);
-	ev_io_start(p->loop, &p->reader);
-	log_info("probe: prober adopted pid=%d", pid);
+	child_link_adopt(&p->link, take_fd(fd), pid);
 	return 0;
 }
 
@@ -391,15 +281,11 @@ static struct probe *probe_new(struct ev_loop *loop,
 {
 	struct probe *p = xzalloc(sizeof(*p));
 
-	p->loop = loop;
+	child_link_init(&p->link, loop, &prober_ops, p);
 	p->config = *config;
 	p->program = xstrdup(config->program);
 	p->user = xstrdup(config->user ? config->user : "");
-	p->dir = p->fd = -1;
-	ev_init(&p->reader, on_readable);
-	ev_init(&p->writer, on_writable);
-	ev_init(&p->restart, on_restart);
-	p->reader.data = p->writer.data = p->restart.data = p;
+	p->dir = -1;
 	return p;
 }
 
@@ -409,8 +295,7 @@ void probe_close(struct probe *p)
 
 	if (!p)
 		return;
-	link_down(p);
-	ev_timer_stop(p->loop, &p->restart);
+	child_link_close(&p->link);
 	HASH_ITER (hh, p->items, item, next)
 		item_free(p, item);
 	fd_closep(&p->dir);
@@ -431,7 +316,7 @@ int probe_open(struct ev_loop *loop, const struct probe_config *config,
 		return err;
 	if (adopt(p)) {
 		child_end(p->dir, PROBE_SOCKET, tell_quit);
-		err = prober_try(p);
+		err = child_link_start(&p->link);
 		if (err)
 			return err;
 	}
@@ -451,7 +336,7 @@ int probe_remove(const char *run_dir)
 
 int probe_pid(const struct probe *p)
 {
-	return p->pid;
+	return p->link.pid;
 }
 
 void probe_begin(struct probe *p, uint32_t vni)
