@@ -624,22 +624,38 @@ const struct dns_stats *dns_stats(const struct dns *dns)
 	return &dns->stats;
 }
 
-int dns_zone_put(struct dns *dns, const struct want_zone *want)
+static int zone_open(struct dns *dns, uint32_t vni,
+		     const struct ip_addr *gateway)
 {
-	const struct ip_addr *gateway = &want->ranges[0].gateway;
 	int fds[PROTO_FDS_MAX] = { -1, -1 };
 	bool sent = false;
 	int err = 0;
 
-	if (!shadow_zone_is_open(dns->shadow, want->vni, gateway) &&
-	    !found_take(dns, want->vni, gateway, fds, &sent) &&
+	if (shadow_zone_is_open(dns->shadow, vni, gateway))
+		return 0;
+	if (!found_take(dns, vni, gateway, fds, &sent) &&
 	    !shadow_zone_take_dead(dns->shadow, gateway, fds))
 		err = sockets_open(gateway, fds);
 	if (err)
 		return err;
-	if (shadow_zone_put(dns->shadow, want, fds, sent))
-		changed(dns);
+	shadow_zone_open(dns->shadow, vni, gateway, fds, sent);
+	changed(dns);
 	return 0;
+}
+
+/* What cannot be had at one gateway does not keep the other from answering. */
+int dns_zone_put(struct dns *dns, const struct want_zone *want)
+{
+	int ret = 0;
+
+	if (shadow_zone_put(dns->shadow, want))
+		changed(dns);
+	for (uint32_t i = 0; i < want->ranges_len; i++) {
+		int err = zone_open(dns, want->vni, &want->ranges[i].gateway);
+
+		ret = ret ? ret : err;
+	}
+	return ret;
 }
 
 int dns_zone_del(struct dns *dns, uint32_t vni)

@@ -19,11 +19,17 @@ struct item {
 	struct item *prev, *next;
 };
 
+/* At one of a zone's gateways; none open: descriptors of -1. */
+struct zone_sockets {
+	struct ip_addr gateway;
+	int fds[PROTO_FDS_MAX];
+	bool told;
+};
+
 struct zone_item {
 	struct item item;
 	struct want_zone want;
-	int fds[PROTO_FDS_MAX];
-	bool fds_told;
+	struct zone_sockets at[RANGES_MAX];
 	UT_hash_handle hh;
 };
 
@@ -71,7 +77,8 @@ static void item_free(struct shadow *s, struct item *item)
 	switch (item->kind) {
 	case ITEM_ZONE:
 		zone = container_of(item, struct zone_item, item);
-		proto_fds_close(zone->fds);
+		for (size_t i = 0; i < RANGES_MAX; i++)
+			proto_fds_close(zone->at[i].fds);
 		HASH_DEL(s->zones, zone);
 		free(zone);
 		return;
@@ -159,41 +166,81 @@ static struct want_zone zone_clean(const struct want_zone *want)
 	return clean;
 }
 
+static struct zone_sockets *sockets_at(struct zone_item *zone,
+				       const struct ip_addr *gateway)
+{
+	for (size_t i = 0; zone && i < RANGES_MAX; i++)
+		if (zone->at[i].fds[0] >= 0 &&
+		    ip_eq(&zone->at[i].gateway, gateway))
+			return &zone->at[i];
+	return NULL;
+}
+
 bool shadow_zone_is_open(const struct shadow *s, uint32_t vni,
 			 const struct ip_addr *gateway)
 {
-	const struct zone_item *zone = zone_find(s, vni);
-
-	return zone && zone->fds[0] >= 0 &&
-	       ip_eq(&zone->want.ranges[0].gateway, gateway);
+	return sockets_at(zone_find(s, vni), gateway);
 }
 
-bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
-		     int fds[PROTO_FDS_MAX], bool sent)
+static struct zone_item *zone_new(struct shadow *s, uint32_t vni)
+{
+	struct zone_item *zone = xzalloc(sizeof(*zone));
+
+	zone->item.kind = ITEM_ZONE;
+	zone->want.vni = vni;
+	for (size_t i = 0; i < RANGES_MAX; i++)
+		zone->at[i].fds[0] = zone->at[i].fds[1] = -1;
+	HASH_ADD(hh, s->zones, want.vni, sizeof(vni), zone);
+	return zone;
+}
+
+/* The server closes them as well when it is told the zone. */
+static void sockets_close_others(struct zone_item *zone)
+{
+	for (size_t i = 0; i < RANGES_MAX; i++) {
+		bool wanted = false;
+
+		for (uint32_t k = 0; k < zone->want.ranges_len; k++)
+			wanted |= ip_eq(&zone->want.ranges[k].gateway,
+					&zone->at[i].gateway);
+		if (!wanted)
+			proto_fds_close(zone->at[i].fds);
+	}
+}
+
+bool shadow_zone_put(struct shadow *s, const struct want_zone *want)
 {
 	struct zone_item *zone = zone_find(s, want->vni);
 	struct want_zone clean = zone_clean(want);
 	bool same;
 
-	if (!zone) {
-		zone = xzalloc(sizeof(*zone));
-		zone->item.kind = ITEM_ZONE;
-		zone->want.vni = want->vni;
-		zone->fds[0] = zone->fds[1] = -1;
-		HASH_ADD(hh, s->zones, want.vni, sizeof(want->vni), zone);
-	}
-	same = !zone->item.dead && fds[0] < 0 &&
+	if (!zone)
+		zone = zone_new(s, want->vni);
+	same = !zone->item.dead &&
 	       memcmp(&zone->want, &clean, sizeof(clean)) == 0;
 	zone->want = clean;
 	zone->item.dead = false;
 	zone->item.seen = true;
-	if (fds[0] >= 0) {
-		proto_fds_close(zone->fds);
-		zone->fds[0] = take_fd(fds[0]);
-		zone->fds[1] = take_fd(fds[1]);
-		zone->fds_told = sent;
-	}
+	sockets_close_others(zone);
 	return !same && enqueue(s, &zone->item);
+}
+
+void shadow_zone_open(struct shadow *s, uint32_t vni,
+		      const struct ip_addr *gateway, int fds[PROTO_FDS_MAX],
+		      bool sent)
+{
+	struct zone_item *zone = zone_find(s, vni);
+	size_t i = 0;
+
+	/* Those at other gateways are wanted: one place is left. */
+	while (zone->at[i].fds[0] >= 0 && !ip_eq(&zone->at[i].gateway, gateway))
+		i++;
+	proto_fds_close(zone->at[i].fds);
+	zone->at[i].gateway = *gateway;
+	zone->at[i].fds[0] = take_fd(fds[0]);
+	zone->at[i].fds[1] = take_fd(fds[1]);
+	zone->at[i].told = sent;
+	enqueue(s, &zone->item);
 }
 
 bool shadow_zone_del(struct shadow *s, uint32_t vni)
@@ -210,29 +257,46 @@ bool shadow_zone_take_dead(struct shadow *s, const struct ip_addr *gateway,
 			   int ret[PROTO_FDS_MAX])
 {
 	for (struct zone_item *zone = s->zones; zone; zone = zone->hh.next) {
-		if (!zone->item.dead || zone->fds[0] < 0 ||
-		    !ip_eq(&zone->want.ranges[0].gateway, gateway))
+		struct zone_sockets *at =
+			zone->item.dead ? sockets_at(zone, gateway) : NULL;
+
+		if (!at)
 			continue;
-		ret[0] = take_fd(zone->fds[0]);
-		ret[1] = take_fd(zone->fds[1]);
-		zone->fds_told = false;
+		ret[0] = take_fd(at->fds[0]);
+		ret[1] = take_fd(at->fds[1]);
 		return true;
 	}
 	return false;
 }
 
+static int sockets_tell(const struct zone_item *zone, struct zone_sockets *at,
+			int fd)
+{
+	struct proto_sockets what;
+	int err;
+
+	if (at->fds[0] < 0 || at->told)
+		return 0;
+	memset(&what, 0, sizeof(what));
+	what.vni = zone->want.vni;
+	what.gateway = at->gateway;
+	err = proto_send(fd, PROTO_ZONE_OPEN, &what, sizeof(what), at->fds);
+	at->told = !err;
+	return err;
+}
+
+/* Again from the zone on when the socket was full in between: no harm. */
 static int zone_tell(struct zone_item *zone, int fd)
 {
-	bool fds = zone->fds[0] >= 0 && !zone->fds_told;
 	struct proto_vni key = { zone->want.vni };
 	int err;
 
 	if (zone->item.dead)
 		return proto_send(fd, PROTO_ZONE_DEL, &key, sizeof(key), NULL);
 	err = proto_send(fd, PROTO_ZONE_PUT, &zone->want, sizeof(zone->want),
-			 fds ? zone->fds : NULL);
-	if (!err && fds)
-		zone->fds_told = true;
+			 NULL);
+	for (size_t i = 0; i < RANGES_MAX && !err; i++)
+		err = sockets_tell(zone, &zone->at[i], fd);
 	return err;
 }
 
@@ -432,6 +496,12 @@ void shadow_audit_end(struct shadow *s)
 	each(s, kill_unseen_each, false);
 }
 
+static void untell_sockets(struct zone_item *zone)
+{
+	for (size_t i = 0; i < RANGES_MAX; i++)
+		zone->at[i].told = false;
+}
+
 static void tell_each(struct shadow *s, struct item *item, bool sockets)
 {
 	/* What the server is not told of it will not have. */
@@ -440,7 +510,7 @@ static void tell_each(struct shadow *s, struct item *item, bool sockets)
 		return;
 	}
 	if (item->kind == ITEM_ZONE && sockets)
-		container_of(item, struct zone_item, item)->fds_told = false;
+		untell_sockets(container_of(item, struct zone_item, item));
 	enqueue(s, item);
 }
 

@@ -24,8 +24,11 @@ void shadow_free(struct shadow *s);
  * true (or 1): something is to be told. A zone's descriptors become the
  * shadow's; sent: the server has them already.
  */
-bool shadow_zone_put(struct shadow *s, const struct want_zone *want,
-		     int fds[PROTO_FDS_MAX], bool sent);
+bool shadow_zone_put(struct shadow *s, const struct want_zone *want);
+/* Sockets of a zone's gateway, which is among its ranges. */
+void shadow_zone_open(struct shadow *s, uint32_t vni,
+		      const struct ip_addr *gateway, int fds[PROTO_FDS_MAX],
+		      bool sent);
 bool shadow_zone_del(struct shadow *s, uint32_t vni);
 bool shadow_client_put(struct shadow *s, const struct want_client *want);
 bool shadow_client_del(struct shadow *s, const struct ip_addr *addr);

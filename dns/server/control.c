@@ -143,7 +143,17 @@ static int take_zone_put(struct server *s, struct proto_msg *m)
 	struct want_zone *want = &m->body.zone;
 
 	want->name[sizeof(want->name) - 1] = '\0';
-	return server_zone_put(s, want, m->fds);
+	return server_zone_put(s, want);
+}
+
+static int take_zone_open(struct server *s, struct proto_msg *m)
+{
+	const struct proto_sockets *at = &m->body.sockets;
+
+	if (m->fds[0] < 0)
+		return -EBADMSG;
+	server_zone_open(s, at->vni, &at->gateway, m->fds);
+	return 0;
 }
 
 static int take_zone_del(struct server *s, struct proto_msg *m)
@@ -243,6 +253,7 @@ static int (*const takes[])(struct server *s, struct proto_msg *m) = {
 	[PROTO_END] = take_end,
 	[PROTO_ZONE_PUT] = take_zone_put,
 	[PROTO_ZONE_DEL] = take_zone_del,
+	[PROTO_ZONE_OPEN] = take_zone_open,
 	[PROTO_CLIENT_PUT] = take_client_put,
 	[PROTO_CLIENT_DEL] = take_client_del,
 	[PROTO_NAME_PUT] = take_name_put,

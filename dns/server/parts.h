@@ -59,8 +59,10 @@ struct server {
 };
 
 /* What the control connection says. */
-int server_zone_put(struct server *s, const struct want_zone *want,
-		    int fds[PROTO_FDS_MAX]);
+int server_zone_put(struct server *s, const struct want_zone *want);
+/* The zone answers at this gateway too; the descriptors are taken. */
+void server_zone_open(struct server *s, uint32_t vni,
+		      const struct ip_addr *gateway, int fds[PROTO_FDS_MAX]);
 void server_zone_del(struct server *s, uint32_t vni);
 void server_sync_end(struct server *s);
 void server_hold(struct server *s, bool hold);

@@ -108,14 +108,16 @@ enum step_verdict respond_ns(struct job *job, unsigned zone)
 	const struct zone *asked = job->view->len
 					   ? job->view->zones[0]
 					   : zones_next(job->env->zones, NULL);
-	const struct ip_addr *gw =
-		asked ? &asked->want.ranges[0].gateway : NULL;
-	bool v4 = gw && ip_is_v4(gw);
 
-	if (!gw || job->q->type != (v4 ? ns_t_a : ns_t_aaaa))
-		return respond_negative(job, ns_r_noerror, zone);
-	return respond_rr(job, job->q->type, v4 ? gw->b + 12 : gw->b,
-			  v4 ? 4 : 16);
+	for (uint32_t i = 0; asked && i < asked->want.ranges_len; i++) {
+		const struct ip_addr *gw = &asked->want.ranges[i].gateway;
+		bool v4 = ip_is_v4(gw);
+
+		if (job->q->type == (v4 ? ns_t_a : ns_t_aaaa))
+			return respond_rr(job, job->q->type,
+					  v4 ? gw->b + 12 : gw->b, v4 ? 4 : 16);
+	}
+	return respond_negative(job, ns_r_noerror, zone);
 }
 
 /* Addresses. */
@@ -278,27 +280,53 @@ static uint16_t or_port(uint16_t port, uint16_t other)
 	return port ? port : other;
 }
 
-/* Each backend by its own name and port. */
+static bool host_eq(const struct record_host *a, const struct record_host *b)
+{
+	return a->len == b->len && a->port == b->port &&
+	       memcmp(a->label, b->label, a->len) == 0;
+}
+
+/*
+ * The host's address of IPv4, that came before this one of IPv6. Both stand in
+ * one order, so *at goes through the former once for all of the latter.
+ */
+static bool host_twin(const struct record *rec, const struct record_host *host,
+		      struct record_host *at)
+{
+	struct record_host next = *at;
+
+	while (host->i >= rec->a_len && record_host_next(rec, &next) &&
+	       next.i < rec->a_len) {
+		if (!host_eq(&next, host))
+			continue;
+		*at = next;
+		return true;
+	}
+	return false;
+}
+
+/* Each backend by its own name and port, and all its addresses below. */
 static void srv_hosts_write(struct job *job, const struct found *f,
 			    const struct want_name_port *p)
 {
 	uint16_t targets[NAME_ADDRS_MAX];
-	struct record_host host = { 0 };
+	struct record_host host = { 0 }, twin = { 0 };
 	uint32_t n = 0;
 
 	while (!job->reply.truncated && record_host_next(f->rec, &host)) {
 		uint16_t port = or_port(host.port, or_port(p->target, p->port));
 
-		if (f->is_host && host.i != f->host.i)
+		targets[n++] = 0;
+		if (f->is_host && !host_eq(&host, &f->host))
 			continue;
-		targets[n++] = srv_write(job, f, &host, port);
+		targets[host.i] = host_twin(f->rec, &host, &twin)
+					  ? targets[twin.i]
+					  : srv_write(job, f, &host, port);
 	}
 	if (job->reply.truncated)
 		return;
 	for (uint32_t i = 0; i < n; i++)
-		if (targets[i] &&
-		    !glue_write(job, f->rec, f->is_host ? f->host.i : i,
-				targets[i]))
+		if (targets[i] && !glue_write(job, f->rec, i, targets[i]))
 			return;
 }
 
@@ -400,13 +428,19 @@ static bool others_write(struct job *job, const struct record *rec)
 static enum step_verdict host_answer(struct job *job, const struct found *f,
 				     unsigned zone)
 {
-	size_t len;
-	const uint8_t *rr = record_addr_rr(f->rec, f->host.i, &len);
+	struct record_host host = { 0 };
 
-	if (job->q->type != (len == RR_A_LEN ? ns_t_a : ns_t_aaaa))
-		return respond_negative(job, ns_r_noerror, zone);
-	addresses_write(job, rr, 1, len);
-	return STEP_DONE;
+	while (record_host_next(f->rec, &host)) {
+		size_t len;
+		const uint8_t *rr = record_addr_rr(f->rec, host.i, &len);
+
+		if (!host_eq(&host, &f->host) ||
+		    job->q->type != (len == RR_A_LEN ? ns_t_a : ns_t_aaaa))
+			continue;
+		addresses_write(job, rr, 1, len);
+		return STEP_DONE;
+	}
+	return respond_negative(job, ns_r_noerror, zone);
 }
 
 static bool is_empty(const struct record *rec)

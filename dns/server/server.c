@@ -269,12 +269,23 @@ static void listener_free(struct listener *l)
 	free(l);
 }
 
-static void listeners_drop(struct server *s, uint32_t vni)
+static bool has_gateway(const struct want_zone *zone,
+			const struct ip_addr *gateway)
+{
+	for (uint32_t i = 0; zone && i < zone->ranges_len; i++)
+		if (ip_eq(&zone->ranges[i].gateway, gateway))
+			return true;
+	return false;
+}
+
+/* Those at addresses that are not the zone's (any more; NULL: it is gone). */
+static void listeners_drop(struct server *s, uint32_t vni,
+			   const struct want_zone *zone)
 {
 	struct listener *l, *tmp;
 
 	DL_FOREACH_SAFE (s->listeners, l, tmp)
-		if (l->vni == vni)
+		if (l->vni == vni && !has_gateway(zone, &l->gateway))
 			listener_free(l);
 }
 
@@ -295,25 +306,33 @@ void server_hold(struct server *s, bool hold)
 	}
 }
 
-int server_zone_put(struct server *s, const struct want_zone *want,
-		    int fds[PROTO_FDS_MAX])
+int server_zone_put(struct server *s, const struct want_zone *want)
 {
 	int err = zones_put(s->zones, want);
 
 	if (err)
 		return err;
-	if (fds[0] >= 0) {
-		listeners_drop(s, want->vni);
-		listener_new(s, want->vni, &want->ranges[0].gateway, fds);
-	}
+	listeners_drop(s, want->vni, want);
 	upstreams_apply(s);
 	return 0;
+}
+
+void server_zone_open(struct server *s, uint32_t vni,
+		      const struct ip_addr *gateway, int fds[PROTO_FDS_MAX])
+{
+	struct listener *l, *tmp;
+
+	DL_FOREACH_SAFE (s->listeners, l, tmp)
+		if (l->vni == vni && ip_eq(&l->gateway, gateway))
+			listener_free(l);
+	listener_new(s, vni, gateway, fds);
+	upstreams_apply(s);
 }
 
 void server_zone_del(struct server *s, uint32_t vni)
 {
 	zones_del(s->zones, vni);
-	listeners_drop(s, vni);
+	listeners_drop(s, vni, NULL);
 	upstreams_apply(s);
 }
 

@@ -11,9 +11,9 @@
  * sockets from any other. All else is of PROTO_VERSION, and only spoken when
  * both HELLOs were equal.
  *
- * netd asks (HELLO), the server answers (HELLO, then SOCKETS for each zone,
- * two descriptors each). BEGIN .. END around everything netd knows: what the
- * server holds and was not told again in between goes at END.
+ * netd asks (HELLO), the server answers (HELLO, then SOCKETS for each gateway
+ * it listens on, two descriptors each). BEGIN .. END around everything netd
+ * knows: what the server holds and was not told again in between goes at END.
  */
 #pragma once
 
@@ -27,7 +27,7 @@
 #include "packed.h"
 
 #define PROTO_MAGIC 0x6e646e73
-#define PROTO_VERSION 5
+#define PROTO_VERSION 6
 #define PROTO_BUILD_LEN 32
 #define PROTO_UPSTREAMS_MAX 8
 /* UDP, then TCP. */
@@ -45,9 +45,10 @@ enum proto_type {
 	PROTO_UPSTREAMS,
 	PROTO_BEGIN,
 	PROTO_END,
-	/* With two descriptors when the server has none for this address. */
 	PROTO_ZONE_PUT,
 	PROTO_ZONE_DEL,
+	/* With two descriptors: a zone's gateway, of which it has none. */
+	PROTO_ZONE_OPEN,
 	PROTO_CLIENT_PUT,
 	PROTO_CLIENT_DEL,
 	PROTO_NAME_PUT,

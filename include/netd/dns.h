@@ -233,8 +233,8 @@ int dns_listen_error(const struct dns *dns);
 int dns_pid(const struct dns *dns);
 
 /*
- * Opens UDP and TCP port 53 on the zone's gateway, unless the server has
- * them, and hands them over. The address must be on an interface.
+ * Opens UDP and TCP port 53 on the zone's gateways, unless the server has
+ * them, and hands them over. The addresses must be on an interface.
  */
 int dns_zone_put(struct dns *dns, const struct want_zone *want);
 int dns_zone_del(struct dns *dns, uint32_t vni);

@@ -128,42 +128,88 @@ static void test_shadow_name_limits(void **state)
 			 -E2BIG);
 }
 
+/* Two descriptors for a gateway, given to the shadow. */
+static void open_at(struct fixture *f, uint32_t vni,
+		    const struct ip_addr *gateway)
+{
+	int fds[2] = { open("/dev/null", O_RDONLY | O_CLOEXEC),
+		       open("/dev/null", O_RDONLY | O_CLOEXEC) };
+
+	shadow_zone_open(f->shadow, vni, gateway, fds, false);
+	assert_int_equal(fds[0], -1);
+}
+
+/* The sockets of this gateway were sent behind their zone. */
+static void expect_open(struct fixture *f, uint32_t vni,
+			const struct ip_addr *gateway)
+{
+	assert_int_equal(proto_recv(f->theirs, &f->msg), 0);
+	assert_int_equal(f->msg.head.type, PROTO_ZONE_OPEN);
+	assert_int_equal(f->msg.body.sockets.vni, vni);
+	assert_true(ip_eq(&f->msg.body.sockets.gateway, gateway));
+	assert_true(f->msg.fds[0] >= 0);
+	proto_fds_close(f->msg.fds);
+}
+
 static void test_shadow_zone_sockets(void **state)
 {
 	struct fixture *f = *state;
 	struct want_zone want = { .vni = 7, .name = "blue", .ranges_len = 1 };
-	int fds[2] = { open("/dev/null", O_RDONLY | O_CLOEXEC),
-		       open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	struct ip_addr *gateway = &want.ranges[0].gateway;
+	int fds[2] = { -1, -1 };
 
-	assert_int_equal(ip_parse("10.0.0.1", &want.ranges[0].gateway), 0);
-	assert_true(shadow_zone_put(f->shadow, &want, fds, false));
-	assert_int_equal(fds[0], -1);
+	assert_int_equal(ip_parse("10.0.0.1", gateway), 0);
+	assert_true(shadow_zone_put(f->shadow, &want));
+	assert_false(shadow_zone_is_open(f->shadow, 7, gateway));
+	open_at(f, 7, gateway);
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
-	assert_true(f->msg.fds[0] >= 0);
-	proto_fds_close(f->msg.fds);
+	expect_open(f, 7, gateway);
 	/* Told once; again to a server that knows nothing. */
-	assert_false(shadow_zone_put(f->shadow, &want, fds, false));
+	assert_false(shadow_zone_put(f->shadow, &want));
 	want.internal = true;
-	assert_true(shadow_zone_put(f->shadow, &want, fds, false));
+	assert_true(shadow_zone_put(f->shadow, &want));
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
-	assert_int_equal(f->msg.fds[0], -1);
+	assert_true(shadow_is_told(f->shadow));
 	shadow_tell_all(f->shadow, true);
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
-	assert_true(f->msg.fds[0] >= 0);
-	proto_fds_close(f->msg.fds);
+	expect_open(f, 7, gateway);
 	/* A network made anew on the address takes the sockets over. */
 	assert_true(shadow_zone_del(f->shadow, 7));
-	assert_true(
-		shadow_zone_take_dead(f->shadow, &want.ranges[0].gateway, fds));
 	want.vni = 8;
-	assert_true(shadow_zone_put(f->shadow, &want, fds, false));
+	assert_true(shadow_zone_put(f->shadow, &want));
+	assert_true(shadow_zone_take_dead(f->shadow, gateway, fds));
+	shadow_zone_open(f->shadow, 8, gateway, fds, false);
 	assert_int_equal(told(f), PROTO_ZONE_DEL);
 	assert_int_equal(told(f), PROTO_ZONE_PUT);
-	assert_true(f->msg.fds[0] >= 0);
-	proto_fds_close(f->msg.fds);
-	assert_true(shadow_zone_is_open(f->shadow, 8, &want.ranges[0].gateway));
-	assert_false(
-		shadow_zone_is_open(f->shadow, 7, &want.ranges[0].gateway));
+	expect_open(f, 8, gateway);
+	assert_true(shadow_zone_is_open(f->shadow, 8, gateway));
+	assert_false(shadow_zone_is_open(f->shadow, 7, gateway));
+}
+
+/* A gateway of each family; one that is given up is shut, the other is not. */
+static void test_shadow_zone_families(void **state)
+{
+	struct fixture *f = *state;
+	struct want_zone want = { .vni = 7, .name = "blue", .ranges_len = 2 };
+	struct ip_addr v4, v6;
+
+	assert_int_equal(ip_parse("10.0.0.1", &v4), 0);
+	assert_int_equal(ip_parse("fd00::1", &v6), 0);
+	want.ranges[0].gateway = v4;
+	want.ranges[1].gateway = v6;
+	assert_true(shadow_zone_put(f->shadow, &want));
+	open_at(f, 7, &v4);
+	open_at(f, 7, &v6);
+	assert_int_equal(told(f), PROTO_ZONE_PUT);
+	expect_open(f, 7, &v4);
+	expect_open(f, 7, &v6);
+	want.ranges_len = 1;
+	want.ranges[0].gateway = v6;
+	assert_true(shadow_zone_put(f->shadow, &want));
+	assert_int_equal(told(f), PROTO_ZONE_PUT);
+	assert_true(shadow_is_told(f->shadow));
+	assert_false(shadow_zone_is_open(f->shadow, 7, &v4));
+	assert_true(shadow_zone_is_open(f->shadow, 7, &v6));
 }
 
 static void test_shadow_audit(void **state)
@@ -303,9 +349,10 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_shadow_name),		TEST(test_shadow_name_limits),
-		TEST(test_shadow_zone_sockets), TEST(test_shadow_audit),
-		TEST(test_shadow_plain),	TEST(test_shadow_full_socket),
-		TEST(test_proto_recv_bad),	TEST(test_resolv_parse),
+		TEST(test_shadow_zone_sockets), TEST(test_shadow_zone_families),
+		TEST(test_shadow_audit),	TEST(test_shadow_plain),
+		TEST(test_shadow_full_socket),	TEST(test_proto_recv_bad),
+		TEST(test_resolv_parse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
