@@ -200,31 +200,43 @@ static int find_address(struct netd *d)
 	return 0;
 }
 
+static void add_guard(struct netd *d, const struct sockaddr *sa)
+{
+	const struct sockaddr_in *v4 = (const void *)sa;
+	const struct sockaddr_in6 *v6 = (const void *)sa;
+	struct want_guard *guard = &d->guards[d->guards_len++];
+
+	if (sa->sa_family == AF_INET) {
+		guard->addr = ip_from_be32(v4->sin_addr.s_addr);
+		guard->port = ntohs(v4->sin_port);
+	} else {
+		memcpy(guard->addr.b, &v6->sin6_addr, sizeof(guard->addr.b));
+		guard->port = ntohs(v6->sin6_port);
+	}
+}
+
 /* "http://HOST:PORT" as addresses that pods are kept from. */
 static void add_guards(struct netd *d, const char *endpoint)
 {
 	const char *host = strstr(endpoint, "://");
 	const char *colon;
 	char name[256];
-	struct addrinfo hints = { .ai_family = AF_INET,
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
 				  .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL, *ai;
+	int brackets;
 
 	host = host ? host + 3 : endpoint;
 	colon = strrchr(host, ':');
+	brackets = colon && *host == '[' && colon[-1] == ']';
 	if (!colon ||
-	    str_format(name, sizeof(name), "%.*s", (int)(colon - host), host))
+	    str_format(name, sizeof(name), "%.*s",
+		       (int)(colon - host) - 2 * brackets, host + brackets))
 		return;
 	if (getaddrinfo(name, colon + 1, &hints, &list))
 		return;
-	for (ai = list; ai && d->guards_len < GUARDS_MAX; ai = ai->ai_next) {
-		const struct sockaddr_in *sa = (const void *)ai->ai_addr;
-
-		d->guards[d->guards_len++] = (struct want_guard){
-			.addr = ip_from_be32(sa->sin_addr.s_addr),
-			.port = ntohs(sa->sin_port),
-		};
-	}
+	for (ai = list; ai && d->guards_len < GUARDS_MAX; ai = ai->ai_next)
+		add_guard(d, ai->ai_addr);
 	freeaddrinfo(list);
 }
 

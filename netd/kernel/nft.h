@@ -37,5 +37,5 @@ int nft_del(void);
  */
 int nft_forward_put(const char *tunnel, char *error, size_t size);
 int nft_forward_del(const char *tunnel);
-/* "ACCEPT", "DROP", or "" without iptables' FORWARD chain. */
+/* IPv4's "ACCEPT", "DROP", or "" without iptables' FORWARD chain. */
 void nft_forward_policy(char *ret, size_t size);

@@ -10,6 +10,8 @@
  */
 #include "nft.h"
 
+#include <linux/netfilter.h>
+
 #include "netd/util.h"
 #include "nft_read.h"
 #include "run.h"
@@ -28,6 +30,16 @@ static const struct forward_rule {
 
 static const char *const forward_chains[] = { "DOCKER-USER", "FORWARD" };
 
+/* Each family has tables and a program of its own. */
+static const struct forward_family {
+	uint8_t nfproto;
+	const char *program;
+	const char *legacy;
+} forward_families[] = {
+	{ NFPROTO_IPV4, "iptables", "/proc/self/net/ip_tables_names" },
+	{ NFPROTO_IPV6, "ip6tables", "/proc/self/net/ip6_tables_names" },
+};
+
 /* When everything was in place, and at which generation. */
 static struct {
 	uint32_t generation;
@@ -35,25 +47,25 @@ static struct {
 } forward_good;
 
 /* Legacy tables are listed once their module is in use here. */
-static bool forward_has_legacy(void)
+static bool forward_has_legacy(const struct forward_family *family)
 {
 	AUTO(str_freep) char *names = NULL;
 
-	return !file_read("/proc/self/net/ip_tables_names", 4096, &names) &&
+	return !file_read(family->legacy, 4096, &names) &&
 	       strstr(names, "filter");
 }
 
-static bool forward_has_chain(void)
+static bool forward_has_chain(const struct forward_family *family)
 {
 	bool drop;
 
-	return !nft_read_policy("filter", "FORWARD", &drop) ||
-	       forward_has_legacy();
+	return !nft_read_policy(family->nfproto, "filter", "FORWARD", &drop) ||
+	       forward_has_legacy(family);
 }
 
-static int forward_list(char **ret)
+static int forward_list(const struct forward_family *family, char **ret)
 {
-	static const char *const argv[] = { "iptables", "-w", "5", "-S", NULL };
+	const char *const argv[] = { family->program, "-w", "5", "-S", NULL };
 	AUTO(str_freep) char *text = xzalloc(FORWARD_LIST_LEN);
 	int err = run_program(argv, NULL, text, FORWARD_LIST_LEN);
 
@@ -98,11 +110,11 @@ static bool forward_has_rule(const char *text, const char *chain,
 	return forward_find(text, parts, ARRAY_LEN(parts));
 }
 
-static int forward_change(const char *verb, const char *chain,
-			  const struct forward_rule *rule, const char *tunnel,
-			  char *error, size_t size)
+static int forward_change(const struct forward_family *family, const char *verb,
+			  const char *chain, const struct forward_rule *rule,
+			  const char *tunnel, char *error, size_t size)
 {
-	const char *argv[24] = { "iptables",	  "-w",	 "5", verb, chain,
+	const char *argv[24] = { family->program, "-w",	 "5", verb, chain,
 				 rule->direction, tunnel };
 	size_t n = 7;
 	int ret;
@@ -139,18 +151,19 @@ static bool forward_is_drop(const char *text)
 	return forward_find(text, &part, 1);
 }
 
-static int forward_put(const char *tunnel, char *error, size_t size)
+static int forward_put(const struct forward_family *family, const char *tunnel,
+		       char *error, size_t size)
 {
 	AUTO(str_freep) char *text = NULL;
 	const char *chain;
 	int err;
 
-	err = forward_list(&text);
+	err = forward_list(family, &text);
 	/* Rules made without the program are nobody's we know. */
 	if (err == -ENOENT)
 		return 0;
 	if (err) {
-		snprintf(error, size, "iptables -S failed");
+		snprintf(error, size, "%s -S failed", family->program);
 		return err;
 	}
 	if (!forward_is_drop(text))
@@ -159,8 +172,8 @@ static int forward_put(const char *tunnel, char *error, size_t size)
 	for (size_t i = 0; i < ARRAY_LEN(forward_rules); i++) {
 		if (forward_has_rule(text, chain, &forward_rules[i], tunnel))
 			continue;
-		err = forward_change("-I", chain, &forward_rules[i], tunnel,
-				     error, size);
+		err = forward_change(family, "-I", chain, &forward_rules[i],
+				     tunnel, error, size);
 		if (err)
 			return err;
 	}
@@ -177,8 +190,10 @@ int nft_forward_put(const char *tunnel, char *error, size_t size)
 	    mono_ms() - forward_good.at < FORWARD_AGAIN_MS)
 		return 0;
 	forward_good.at = 0;
-	if (forward_has_chain()) {
-		err = forward_put(tunnel, error, size);
+	for (size_t i = 0; i < ARRAY_LEN(forward_families); i++) {
+		if (!forward_has_chain(&forward_families[i]))
+			continue;
+		err = forward_put(&forward_families[i], tunnel, error, size);
 		if (err)
 			return err;
 	}
@@ -187,16 +202,15 @@ int nft_forward_put(const char *tunnel, char *error, size_t size)
 	return 0;
 }
 
-int nft_forward_del(const char *tunnel)
+static int forward_del(const struct forward_family *family, const char *tunnel)
 {
 	AUTO(str_freep) char *text = NULL;
 	char error[512];
 	int err;
 
-	forward_good.at = 0;
-	if (!forward_has_chain())
+	if (!forward_has_chain(family))
 		return 0;
-	err = forward_list(&text);
+	err = forward_list(family, &text);
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	for (size_t c = 0; c < ARRAY_LEN(forward_chains); c++) {
@@ -206,7 +220,8 @@ int nft_forward_del(const char *tunnel)
 				continue;
 			/* Until it says that there is no such rule. */
 			for (int n = 0; n < FORWARD_DEL_MAX; n++) {
-				if (forward_change("-D", forward_chains[c],
+				if (forward_change(family, "-D",
+						   forward_chains[c],
 						   &forward_rules[i], tunnel,
 						   error, sizeof(error)))
 					break;
@@ -216,14 +231,28 @@ int nft_forward_del(const char *tunnel)
 	return 0;
 }
 
+int nft_forward_del(const char *tunnel)
+{
+	int ret = 0;
+
+	forward_good.at = 0;
+	for (size_t i = 0; i < ARRAY_LEN(forward_families); i++) {
+		int err = forward_del(&forward_families[i], tunnel);
+
+		ret = ret ? ret : err;
+	}
+	return ret;
+}
+
 void nft_forward_policy(char *ret, size_t size)
 {
+	const struct forward_family *v4 = &forward_families[0];
 	AUTO(str_freep) char *text = NULL;
 	bool drop = false;
 
 	ret[0] = 0;
-	if (nft_read_policy("filter", "FORWARD", &drop)) {
-		if (!forward_has_legacy() || forward_list(&text))
+	if (nft_read_policy(v4->nfproto, "filter", "FORWARD", &drop)) {
+		if (!forward_has_legacy(v4) || forward_list(v4, &text))
 			return;
 		drop = forward_is_drop(text);
 	}

@@ -185,11 +185,12 @@ static int nft_policy_cb(const struct nlmsghdr *hdr, void *arg)
 	return MNL_CB_OK;
 }
 
-int nft_read_policy(const char *table, const char *chain, bool *is_drop)
+int nft_read_policy(uint8_t family, const char *table, const char *chain,
+		    bool *is_drop)
 {
 	const struct nft_question q = {
 		.type = NFT_MSG_GETCHAIN,
-		.family = NFPROTO_IPV4,
+		.family = family,
 		.table = table,
 		.table_attr = NFTA_CHAIN_TABLE,
 		.name = chain,

@@ -17,5 +17,6 @@ int nft_read_generation(uint32_t *ret);
  */
 int nft_read_print(const char *table, uint64_t *ret);
 
-/* The policy of a base chain (family ip). -ENOENT: no such chain. */
-int nft_read_policy(const char *table, const char *chain, bool *is_drop);
+/* The policy of a base chain (family an NFPROTO_). -ENOENT: no such chain. */
+int nft_read_policy(uint8_t family, const char *table, const char *chain,
+		    bool *is_drop);

@@ -64,6 +64,7 @@ struct nl_link {
 struct nl_ifaddr {
 	uint32_t ifindex;
 	struct ip_prefix addr;
+	/* Others may be told of it: its scope is global, and it stays. */
 	bool is_global;
 };
 

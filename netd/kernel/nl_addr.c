@@ -28,10 +28,16 @@ static void addr_seen(struct nl_object *object, void *arg)
 		.ifindex = (uint32_t)rtnl_addr_get_ifindex(from),
 		.is_global = rtnl_addr_get_scope(from) == RT_SCOPE_UNIVERSE,
 	};
+	/* Drawn anew each day (RFC 8981), not tried yet, or nobody's. IPv4 uses
+	 * the first of these bits for something else. */
+	unsigned int passing = IFA_F_TEMPORARY | IFA_F_TENTATIVE |
+			       IFA_F_DADFAILED | IFA_F_DEPRECATED;
 
 	if (!rtnl_addr_get_local(from) ||
 	    !nl_addr_to_prefix(rtnl_addr_get_local(from), &addr.addr))
 		return;
+	if (!ip_is_v4(&addr.addr.addr) && rtnl_addr_get_flags(from) & passing)
+		addr.is_global = false;
 	walk->stop = !walk->fn(walk->arg, &addr);
 }
 

@@ -15,6 +15,12 @@
 int sysctl_put(const char *dir, const char *device, const char *key,
 	       const char *value);
 
+/*
+ * Forwarding of IPv6, on all devices: there is none by device. A device that
+ * takes its addresses and routes from router advertisements goes on doing so.
+ */
+int sysctl_forward6(void);
+
 /* The value without its newline. */
 int sysctl_get(const char *dir, const char *device, const char *key, char *ret,
 	       size_t size);

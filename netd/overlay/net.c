@@ -2,13 +2,17 @@
 /*
  * Networks as the host sees them: a route for the subnet and for every VIP
  * range by netd0, on every node, member or not, so that its processes reach
- * all pods and services. The routes' source is the node's tunnel address: the
- * gateway's is the same on every node, and answers to it would go astray.
+ * all pods and services. The routes' source is the node's tunnel address, or
+ * its first of the other family: the gateway's is the same on every node, and
+ * answers to it would go astray. On a node that has no global address of IPv6
+ * the kernel takes the gateway's: from there the host's own processes reach
+ * only the pods of this node by IPv6.
  */
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
 #include "state.h"
+#include "sysctl.h"
 
 /* What is routed by netd0: a network's subnets and VIP ranges. */
 struct net_prefixes {
@@ -67,6 +71,9 @@ static struct nl_route net_route(const struct overlay *ov,
 
 	if (ip_is_v4(&dst->addr) == ip_is_v4(&ov->config.vtep))
 		route.src = ov->config.vtep;
+	for (uint32_t i = 0; ip_is_none(&route.src) && i < ov->addrs_len; i++)
+		if (ip_is_v4(&ov->addrs[i]) == ip_is_v4(&dst->addr))
+			route.src = ov->addrs[i];
 	return route;
 }
 
@@ -211,11 +218,37 @@ static int net_update_nft(struct overlay *ov)
 	return net_put_nft(ov);
 }
 
+static bool net_has_v6(const struct want_net *net)
+{
+	for (uint32_t i = 0; i < net->ranges_len; i++) {
+		if (!ip_is_v4(&net->ranges[i].subnet.addr))
+			return true;
+	}
+	return false;
+}
+
+/* The host's forwarding stays when the last such network goes, as IPv4's
+ * does: somebody else may count on it by then. */
+static int net_put_v6(struct overlay *ov)
+{
+	int err = sysctl_put("ipv6/conf", TUNNEL_NAME, "disable_ipv6", "0");
+
+	if (!err)
+		err = sysctl_forward6();
+	return err ? ov_say(ov, err,
+			    "cannot forward IPv6 (is it disabled in this "
+			    "kernel?): %s",
+			    strerror(-err))
+		   : 0;
+}
+
 static int net_put_kernel(struct overlay *ov, const struct want_net *want)
 {
 	struct net_prefixes all = net_prefixes(want);
 	int err = 0;
 
+	if (net_has_v6(want))
+		err = net_put_v6(ov);
 	for (uint32_t i = 0; i < all.len && !err; i++)
 		err = net_put_route(ov, &all.list[i]);
 	for (uint32_t i = 0; i < want->ranges_len && !err; i++) {
@@ -386,7 +419,7 @@ static int net_repair_one(struct overlay *ov, const struct net_kernel *k,
 			  const struct want_net *want)
 {
 	struct net_prefixes all = net_prefixes(want);
-	int err, ret = 0;
+	int err, ret = net_has_v6(want) ? net_put_v6(ov) : 0;
 
 	for (uint32_t i = 0; i < all.len; i++) {
 		struct nl_route route = net_route(ov, &all.list[i]);

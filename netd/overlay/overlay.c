@@ -232,8 +232,8 @@ int overlay_refresh(struct overlay *ov)
 {
 	static int (*const steps[])(struct overlay *,
 				    const struct ov_scan *) = {
-		tunnel_put, pod_see,	    net_repair,
-		uplink_see, ov_refresh_nft, ov_choose_path,
+		tunnel_put, pod_see,	    uplink_see,
+		net_repair, ov_refresh_nft, ov_choose_path,
 	};
 	AUTO(ov_scan_clear) struct ov_scan scan = { 0 };
 	char first[sizeof(ov->error)] = "";

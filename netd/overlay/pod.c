@@ -13,6 +13,7 @@
 #include "netd/util.h"
 #include "netns.h"
 #include "state.h"
+#include "sysctl.h"
 
 #define POD_LINKS_MAX 64
 /* The first device of every namespace, by construction. */
@@ -191,14 +192,40 @@ static int pod_add_routes(struct nl *in, uint32_t ifindex,
 	return err;
 }
 
+static bool pod_has_v6(const struct want_pod *want)
+{
+	for (uint32_t i = 0; i < want->addrs_len; i++)
+		if (!ip_is_v4(&want->addrs[i].addr))
+			return true;
+	return false;
+}
+
+struct pod_v6 {
+	const char *ifname;
+};
+
+/* Engines disable it in containers; a pod's only router is its gateway. */
+static int pod_enable_v6(void *arg)
+{
+	const struct pod_v6 *v6 = arg;
+	int err = sysctl_put("ipv6/conf", v6->ifname, "disable_ipv6", "0");
+
+	if (!err)
+		err = sysctl_put("ipv6/conf", v6->ifname, "accept_ra", "0");
+	return err;
+}
+
 /* Addresses and routes inside; a route needs its link up. */
-static int pod_configure(struct nl *in, const struct want_pod *want,
+static int pod_configure(struct nl *in, int netns, const struct want_pod *want,
 			 const char *ifname)
 {
+	struct pod_v6 v6 = { ifname };
 	struct nl_link eth;
 	int err;
 
 	err = nl_link_up(in, POD_LO_IFINDEX);
+	if (!err && pod_has_v6(want))
+		err = netns_run(netns, pod_enable_v6, &v6);
 	if (!err)
 		err = nl_link_get(in, ifname, &eth);
 	for (uint32_t i = 0; i < want->addrs_len && !err; i++)
@@ -231,7 +258,8 @@ static int pod_put_map(struct overlay *ov, const struct want_pod *want,
 /* From the made link to traffic; the caller undoes. in NULL: what is inside
  * is somebody else's. */
 static int pod_connect(struct overlay *ov, const struct want_pod *want,
-		       struct nl *in, const struct overlay_link *link)
+		       struct nl *in, int netns,
+		       const struct overlay_link *link)
 {
 	int err = pod_attach_program(ov, want->id, link->ifindex);
 
@@ -240,7 +268,7 @@ static int pod_connect(struct overlay *ov, const struct want_pod *want,
 	err = nl_link_up(ov->nl, link->ifindex);
 	if (err)
 		return ov_fail(ov, err, "cannot bring up the pod's link");
-	err = in ? pod_configure(in, want, link->ifname) : 0;
+	err = in ? pod_configure(in, netns, want, link->ifname) : 0;
 	if (err)
 		return ov_say(ov, err, "cannot configure %s in the pod: %s",
 			      link->ifname, nl_error(in));
@@ -290,7 +318,7 @@ int overlay_pod_attach(struct overlay *ov, const struct want_pod *want,
 	err = pod_make_link(ov, want, netns, name, &link);
 	if (err)
 		return err;
-	err = pod_connect(ov, want, in, &link);
+	err = pod_connect(ov, want, in, netns, &link);
 	if (err) {
 		pod_undo(ov, want->id, link.ifindex);
 		return err;
@@ -316,7 +344,7 @@ int overlay_pod_offer(struct overlay *ov, const struct want_pod *want,
 	err = pod_make_link(ov, want, -1, name, &link);
 	if (err)
 		return err;
-	err = pod_connect(ov, want, NULL, &link);
+	err = pod_connect(ov, want, NULL, -1, &link);
 	if (err) {
 		pod_undo(ov, want->id, link.ifindex);
 		return err;

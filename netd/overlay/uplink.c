@@ -98,9 +98,7 @@ int uplink_see(struct overlay *ov, const struct ov_scan *scan)
 		const struct nl_ifaddr *a = &scan->addrs[i];
 		const struct nl_link *l = ov_scan_link(scan, a->ifindex);
 
-		/* Traffic of pods is IPv4. */
-		if (!l || !a->is_global || !ip_is_v4(&a->addr.addr) ||
-		    !uplink_is_one(ov, l))
+		if (!l || !a->is_global || !uplink_is_one(ov, l))
 			continue;
 		uplink_add_addr(ov, &a->addr.addr);
 		err = uplink_put(ov, l);

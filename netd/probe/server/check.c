@@ -116,13 +116,27 @@ static void fail(struct check *c, int err)
 	}
 }
 
-static struct sockaddr_in target_of(const struct check *c)
+union target {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static socklen_t target_of(const struct check *c, union target *ret)
 {
-	return (struct sockaddr_in){
-		.sin_family = AF_INET,
-		.sin_port = htons(c->want.key.port),
-		.sin_addr = { ip_be32(&c->want.key.addr) },
-	};
+	const struct probe_key *key = &c->want.key;
+
+	memset(ret, 0, sizeof(*ret));
+	if (ip_is_v4(&key->addr)) {
+		ret->v4.sin_family = AF_INET;
+		ret->v4.sin_port = htons(key->port);
+		ret->v4.sin_addr.s_addr = ip_be32(&key->addr);
+		return sizeof(ret->v4);
+	}
+	ret->v6.sin6_family = AF_INET6;
+	ret->v6.sin6_port = htons(key->port);
+	memcpy(&ret->v6.sin6_addr, key->addr.b, sizeof(key->addr.b));
+	return sizeof(ret->v6);
 }
 
 /*
@@ -133,17 +147,18 @@ static struct sockaddr_in target_of(const struct check *c)
 static int dial(struct check *c)
 {
 	struct linger reset = { .l_onoff = 1 };
-	struct sockaddr_in to = target_of(c);
+	union target to;
+	socklen_t len = target_of(c, &to);
 	int off = 0;
 
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	c->fd = socket(to.sa.sa_family,
+		       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return -errno;
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (c->want.check.kind == PROBE_TCP)
 		setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
-	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) &&
-	    errno != EINPROGRESS)
+	if (connect(c->fd, &to.sa, len) && errno != EINPROGRESS)
 		return -errno;
 	return 0;
 }
@@ -175,10 +190,12 @@ static void begin(struct check *c)
 static void ask(struct check *c)
 {
 	char request[PROBE_PATH_LEN + 128], ip[IP_STRLEN];
+	bool v6 = !ip_is_v4(&c->want.key.addr);
 	int n = snprintf(request, sizeof(request),
-			 "GET %s HTTP/1.1\r\nHost: %s:%u\r\n"
+			 "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\n"
 			 "User-Agent: netd-probe\r\nConnection: close\r\n\r\n",
-			 c->want.check.path, ip_str(&c->want.key.addr, ip),
+			 c->want.check.path, v6 ? "[" : "",
+			 ip_str(&c->want.key.addr, ip), v6 ? "]" : "",
 			 c->want.key.port);
 
 	/* A new connection's buffer takes this whole. */
