@@ -113,7 +113,8 @@ struct want_frontend {
 	struct ip_addr addr;
 	uint16_t port;
 	uint8_t proto;
-	/* Where addr is none: for clients of IPv6, else for those of IPv4. */
+	/* For clients of IPv6, else for those of IPv4; read where addr is
+	 * none. */
 	bool v6;
 	/* A port of this node alone: addr is one of its own (a loopback one:
 	 * for its processes only), none all of them. It goes before a

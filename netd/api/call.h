@@ -103,6 +103,10 @@ struct service *call_service(struct call *call, struct net **net);
 /* When the time that argument `timeout` gives is over, 0 without one. */
 int call_until(struct call *call, int64_t *until);
 
+/* What IPv6 is picked from; drawn, and put into the transaction, when there
+ * is none yet. */
+struct ip_prefix call_ula(struct call *call);
+
 /*
  * An address for a pod on the network (want none: any): 0, 1 with the change
  * in the transaction (OPS_AGAIN), or -EINVAL refused.

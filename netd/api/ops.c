@@ -2,13 +2,16 @@
 #include "ops.h"
 
 #include <stdarg.h>
+#include <sys/random.h>
 #include <utlist.h>
 
 #include "call.h"
 #include "events.h"
 #include "ipam.h"
+#include "json.h"
 #include "netd/log.h"
 #include "netd/util.h"
+#include "ula.h"
 
 /* How often a request is run again because others were quicker. */
 #define TRIES_MAX 50
@@ -443,6 +446,24 @@ struct pod *call_pod(struct call *call, const char *arg)
 		       "pod \"%.64s\" not found on node %s", name,
 		       call->m->self);
 	return pod;
+}
+
+struct ip_prefix call_ula(struct call *call)
+{
+	struct ip_prefix ula = call->m->ula;
+	uint8_t random[ULA_RANDOM];
+
+	if (ula.len)
+		return ula;
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		abort();
+	ula = ula_make(random);
+	call_is(call, 0, "c/ula");
+	call_put(call,
+		 json_pack("{s:i, s:o}", "schema", 1, "prefix",
+			   json_prefix(&ula)),
+		 "c/ula");
+	return ula;
 }
 
 int call_pick(struct call *call, const struct net *net,

@@ -37,10 +37,13 @@ static const char *state_of(const struct backend *b)
 
 static json_t *address_of(const struct backend *b)
 {
-	char ip[IP_STRLEN];
+	struct static_backend st = { b->addr, b->port, 1 };
+	char text[STATIC_STRLEN];
 
-	ip_str(&b->addr, ip);
-	return b->port ? json_sprintf("%s:%u", ip, b->port) : json_string(ip);
+	if (!b->port)
+		return json_ip(&b->addr);
+	static_backend_str(&st, text);
+	return json_string(text);
 }
 
 struct ps {
@@ -75,8 +78,9 @@ static void add_row(void *arg, const struct backend *b)
 
 	json_array_append_new(
 		ps->list,
-		json_pack("{s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:s}",
-			  "address", address_of(b), "pod", ep ? ep->pod : "",
+		json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:i, s:s, s:o, s:s}",
+			  "address", address_of(b), "address6",
+			  json_ip_or_none(&b->addr6), "pod", ep ? ep->pod : "",
 			  "node", b->node, "state", state_of(b), "source",
 			  b->port ? "static" : "selector", "weight", b->weight,
 			  "health",
@@ -125,6 +129,7 @@ static void pick_backend(void *arg, const struct backend *b)
 	json_object_set_new(pick->all, key, json_integer(0));
 	if (str_eq(pick->word, json_string_value(address)) ||
 	    str_eq(pick->word, ip_str(&b->addr, ip)) ||
+	    str_eq(pick->word, ip_str(&b->addr6, ip)) ||
 	    (ep && strcasecmp(pick->word, ep->pod) == 0))
 		json_object_set_new(pick->keys, key, json_integer(0));
 	json_decref(address);

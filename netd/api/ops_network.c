@@ -3,12 +3,17 @@
 #include "call.h"
 #include "ipam.h"
 #include "netd/util.h"
+#include "json.h"
 #include "network.h"
+#include "pair.h"
 #include "pod.h"
 #include "static_record.h"
+#include "ula.h"
 
 /* `default` is the first /16 that fits; an IPv4 /16 in the 128-bit space. */
 #define DEFAULT_LEN (96 + 16)
+
+#define MTU_MIN_V6 1280
 
 static json_t *labels_of(const struct call *call)
 {
@@ -44,37 +49,119 @@ static int check_options(struct call *call, const char *name)
 	return 0;
 }
 
-static int pick_subnet(struct call *call, const char *name,
-		       struct ip_prefix *ret)
-{
-	json_t *subnets = call_list(call, "subnet");
-	uint8_t len = str_eq(name, "default") ? DEFAULT_LEN
-					      : call->m->ipam.network_len;
+/* What was asked for of each family; none: to be picked, if is_wanted. */
+struct subnets {
+	struct ip_prefix v4, v6;
+	bool is_v4_wanted, is_v6_wanted;
+};
 
-	if (json_array_size(subnets) > 1)
-		return refuse(&call->refusal, API_UNSUPPORTED, "subnet",
-			      "give one IPv4 subnet",
-			      "network \"%s\": one subnet so far", name);
-	if (json_array_size(subnets))
-		return net_subnet_check(
-			call->m, json_string_value(json_array_get(subnets, 0)),
-			ret, &call->refusal);
-	return ipam_pick_subnet(call->m, len, ret, &call->refusal);
+static int read_subnets(struct call *call, const char *name,
+			struct subnets *ret)
+{
+	bool ipv6 = call_bool(call, "ipv6");
+	json_t *text;
+	size_t i;
+
+	*ret = (struct subnets){ .is_v6_wanted = ipv6 };
+	json_array_foreach (call_list(call, "subnet"), i, text) {
+		struct ip_prefix p, *slot;
+
+		if (net_subnet_check(call->m, json_string_value(text), &p,
+				     &call->refusal))
+			return -EINVAL;
+		slot = ip_is_v4(&p.addr) ? &ret->v4 : &ret->v6;
+		if (slot->len)
+			return refuse(&call->refusal, API_UNSUPPORTED, "subnet",
+				      "give one of IPv4, one of IPv6, or both",
+				      "network \"%s\": two subnets of one "
+				      "family",
+				      name);
+		*slot = p;
+	}
+	ret->is_v6_wanted |= ret->v6.len != 0;
+	/* An IPv6 subnet alone, and nothing said of IPv6 besides: no IPv4. */
+	ret->is_v4_wanted = ret->v4.len || !ret->v6.len || ipv6;
+	return 0;
+}
+
+static int pick_v4(struct call *call, const struct subnets *want,
+		   struct net *net)
+{
+	uint8_t len = str_eq(net->name, "default") ? DEFAULT_LEN
+						   : call->m->ipam.network_len;
+
+	net->subnet = want->v4;
+	if (!net->subnet.len &&
+	    ipam_pick_subnet(call->m, len, &net->subnet, &call->refusal))
+		return -EINVAL;
+	net->vips_len = 1;
+	return ipam_pick_vips(call->m, &net->vips[0], &call->refusal);
+}
+
+/* As the second family, or as the only one. */
+static int pick_v6(struct call *call, const struct subnets *want,
+		   struct net *net)
+{
+	struct ip_prefix ula = call_ula(call), subnet = want->v6, vips;
+	struct refusal *r = &call->refusal;
+
+	if (!subnet.len && ula_pick_subnet(call->m, &ula, &subnet, r))
+		return -EINVAL;
+	if (ula_pick_vips(call->m, &ula, &vips, r))
+		return -EINVAL;
+	if (!want->is_v4_wanted) {
+		net->subnet = subnet;
+		net->vips[net->vips_len++] = vips;
+		return 0;
+	}
+	net->subnet6 = subnet;
+	net->vips6[net->vips6_len++] = vips;
+	return net_subnets_check(&net->subnet, &subnet, r);
+}
+
+static int pick_subnets(struct call *call, struct net *net)
+{
+	struct subnets want;
+
+	if (read_subnets(call, net->name, &want) ||
+	    (want.is_v4_wanted && pick_v4(call, &want, net)) ||
+	    (want.is_v6_wanted && pick_v6(call, &want, net)))
+		return -EINVAL;
+	return 0;
+}
+
+/* Links below that have no IPv6 (RFC 8200 5). */
+static int check_mtu(struct call *call, const struct net *net)
+{
+	if (!net->mtu || net->mtu >= MTU_MIN_V6 || !net_has_family(net, true))
+		return 0;
+	return refuse(&call->refusal, API_INVALID, "mtu",
+		      "leave it out, or give 1280 or more",
+		      "network \"%s\": IPv6 needs an MTU of %d, not %u",
+		      net->name, MTU_MIN_V6, net->mtu);
+}
+
+static void add_prefixes(json_t *list, const struct ip_prefix *p, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		json_array_append_new(list, json_prefix(&p[i]));
 }
 
 static json_t *network_json(const struct call *call, const struct net *net)
 {
-	struct ip_addr gateway = net_gateway(net);
-	json_t *vips = json_array();
+	struct ip_addr gateway = net_gateway(net), gateway6 = net_gateway6(net);
+	json_t *subnets = json_array(), *vips = json_array();
 
-	for (uint32_t i = 0; i < net->vips_len; i++)
-		json_array_append_new(vips, json_prefix(&net->vips[i]));
+	add_prefixes(subnets, &net->subnet, 1);
+	add_prefixes(subnets, &net->subnet6, net_is_dual(net));
+	add_prefixes(vips, net->vips, net->vips_len);
+	add_prefixes(vips, net->vips6, net->vips6_len);
 	return json_pack(
-		"{s:s, s:I, s:s, s:[o], s:o, s:o, s:b, s:I, s:O, s:I, s:I}",
+		"{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:O, s:I, s:I}",
 		"name", net->name, "vni", (json_int_t)net->vni, "driver",
-		"overlay", "subnets", json_prefix(&net->subnet), "gateway",
-		json_ip(&gateway), "vip_ranges", vips, "internal",
-		net->internal, "mtu",
+		"overlay", "subnets", subnets, "gateway", json_ip(&gateway),
+		"gateway6", json_ip_or_none(&gateway6), "vip_ranges", vips,
+		"internal", net->internal, "mtu",
 		(json_int_t)(net->mtu ? net->mtu : reconcile_mtu(call->rc)),
 		"labels", net->labels, "pods",
 		(json_int_t)HASH_COUNT(net->endpoints), "services",
@@ -95,14 +182,12 @@ enum ops_next op_network_create(struct call *call)
 		       "network \"%s\" exists already", name);
 		return OPS_REFUSE;
 	}
-	if (pick_subnet(call, name, &net.subnet) ||
-	    ipam_pick_vips(call->m, &net.vips[0], &call->refusal) ||
+	str_copy(net.name, sizeof(net.name), name);
+	json_get_u32(call->args, "mtu", &net.mtu);
+	if (pick_subnets(call, &net) || check_mtu(call, &net) ||
 	    ipam_pick_vni(call->m, &net.vni, &call->refusal))
 		return OPS_REFUSE;
-	str_copy(net.name, sizeof(net.name), name);
-	net.vips_len = 1;
 	net.internal = call_bool(call, "internal");
-	json_get_u32(call->args, "mtu", &net.mtu);
 	net.labels = labels_of(call);
 
 	call_is(call, 0, "c/nets/%s", name);
@@ -218,37 +303,59 @@ static int connect_aliases(struct call *call)
 	return 0;
 }
 
+static int read_address(struct call *call, const char *field, bool v6,
+			struct ip_addr *ret)
+{
+	const char *text = call_str(call, field);
+
+	*ret = (struct ip_addr){ 0 };
+	if (!text || !ip_parse(text, ret))
+		return 0;
+	return refuse(&call->refusal, API_INVALID, field,
+		      v6 ? "write --ip6 fd00::7" : "write --ip 10.5.0.7",
+		      "\"%.64s\" is not an address", text);
+}
+
+static int connect_address(struct call *call, const struct net *net,
+			   struct ip_addr *ret)
+{
+	struct ip_addr ip, ip6;
+
+	if (read_address(call, "ip", false, &ip) ||
+	    read_address(call, "ip6", true, &ip6))
+		return -EINVAL;
+	return pair_wish(net, &ip, &ip6, ret, &call->refusal);
+}
+
 enum ops_next op_network_connect(struct call *call)
 {
 	struct net *net = call_net(call, "name");
 	struct pod *pod = net ? call_pod(call, "pod") : NULL;
-	const char *ip = call_str(call, "ip");
 	const char *mac = call_str(call, "mac");
 	struct attachment at = { 0 };
-	struct ip_addr want = { 0 };
+	struct ip_addr want;
 	int picked;
 
 	if (!pod || check_connect(call, net, pod) || connect_aliases(call) ||
 	    (mac && pod_mac_parse(mac, &at.mac, &call->refusal)))
 		return OPS_REFUSE;
-	if (ip && ip_parse(ip, &want)) {
-		refuse(&call->refusal, API_INVALID, "ip", "write --ip 10.5.0.7",
-		       "\"%.64s\" is not an address", ip);
+	if (connect_address(call, net, &want))
 		return OPS_REFUSE;
-	}
 	picked = call_pick(call, net, &want, &at.addr);
 	if (picked)
 		return picked < 0 ? OPS_REFUSE : OPS_AGAIN;
 	reconcile_new_id(at.id);
 	str_copy(at.network, sizeof(at.network), net->name);
 	at.vni = net->vni;
+	at.addr6 = pair_addr(net, &at.addr);
 	if (!mac)
 		at.mac = mac_from_ip(&at.addr);
 	at.aliases = json_incref(call_list(call, "alias"));
 	if (reconcile_pod_connect(call->rc, pod, &at, -1, &call->refusal))
 		return OPS_REFUSE;
-	call->reply = json_pack("{s:s, s:o}", "name", pod->name, "ip",
-				json_ip(&at.addr));
+	call->reply =
+		json_pack("{s:s, s:o, s:o}", "name", pod->name, "ip",
+			  json_ip(&at.addr), "ip6", json_ip_or_none(&at.addr6));
 	return OPS_REPLY;
 }
 

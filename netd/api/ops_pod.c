@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pods of this node, and the cluster's list of them. */
 #include "call.h"
+#include "json.h"
 #include "netd/util.h"
 #include "network.h"
 #include "pod.h"
@@ -88,13 +89,14 @@ static void list_remote(struct call *call, const struct net *net,
 		json_object_set(seen, key, pod);
 		json_array_append_new(call->reply, pod);
 	}
-	json_array_append_new(json_object_get(pod, "networks"),
-			      json_pack("{s:s, s:o, s:s, s:s, s:o}", "network",
-					net->name, "ip", json_ip(&ep->addr),
-					"mac", mac_str(&ep->mac, buf),
-					"interface", "", "aliases",
-					ep->aliases ? json_incref(ep->aliases)
-						    : json_array()));
+	json_array_append_new(
+		json_object_get(pod, "networks"),
+		json_pack("{s:s, s:o, s:o, s:s, s:s, s:o}", "network",
+			  net->name, "ip", json_ip(&ep->addr), "ip6",
+			  json_ip_or_none(&ep->addr6), "mac",
+			  mac_str(&ep->mac, buf), "interface", "", "aliases",
+			  ep->aliases ? json_incref(ep->aliases)
+				      : json_array()));
 }
 
 enum ops_next op_pod_list(struct call *call)

@@ -6,10 +6,13 @@
 #include "call.h"
 #include "ipam.h"
 #include "netd/util.h"
+#include "json.h"
 #include "network.h"
+#include "pair.h"
 #include "service.h"
 #include "service_dns.h"
 #include "service_tune.h"
+#include "ula.h"
 
 typedef int edit_fn(struct service *s, const char *text, struct refusal *r);
 
@@ -109,10 +112,23 @@ static int claim_ports(struct call *call, const struct net *net,
 	return 0;
 }
 
+/* A pair to the range that was picked, as far as there are pairs. */
+static int grow_vips6(struct call *call, struct net *net)
+{
+	struct ip_prefix ula;
+
+	if (!net_is_dual(net) || net->vips6_len != net->vips_len - 1)
+		return 0;
+	ula = call_ula(call);
+	return ula_pick_vips(call->m, &ula, &net->vips6[net->vips6_len++],
+			     &call->refusal);
+}
+
 /* One more range for a network whose VIPs are all taken. */
 static enum ops_next grow_vips(struct call *call, struct net *net)
 {
 	struct net next = *net;
+	struct refusal *r = &call->refusal;
 
 	if (net->vips_len == NET_VIPS_MAX) {
 		refuse(&call->refusal, API_EXHAUSTED, "vip",
@@ -120,9 +136,16 @@ static enum ops_next grow_vips(struct call *call, struct net *net)
 		       "network \"%s\" has no free VIP", net->name);
 		return OPS_REFUSE;
 	}
-	if (ipam_pick_vips(call->m, &next.vips[next.vips_len++],
-			   &call->refusal))
+	if (!ip_is_v4(&net->subnet.addr)) {
+		struct ip_prefix ula = call_ula(call);
+
+		if (ula_pick_vips(call->m, &ula, &next.vips[next.vips_len++],
+				  r))
+			return OPS_REFUSE;
+	} else if (ipam_pick_vips(call->m, &next.vips[next.vips_len++], r) ||
+		   grow_vips6(call, &next)) {
 		return OPS_REFUSE;
+	}
 	call_is(call, net->rev, "c/nets/%s", net->name);
 	call_gen(call, "subnets", call->m->gen_subnets_rev);
 	call_put(call, net_to_json(&next), "c/nets/%s", net->name);
@@ -166,12 +189,15 @@ static json_t *service_json(const struct call *call, const struct net *net,
 {
 	struct status st = { 0 };
 	json_t *doc = service_to_json(s);
+	struct ip_addr vip6;
 
 	service_backends(call->m, net, s, count_backend, &st);
 	json_object_set_new(doc, "name", json_string(s->name));
 	json_object_set_new(doc, "network", json_string(net->name));
 	if (ip_is_none(&s->vip))
 		json_object_set_new(doc, "vip", json_string(""));
+	vip6 = pair_vip(net, &s->vip);
+	json_object_set_new(doc, "vip6", json_ip_or_none(&vip6));
 	json_object_set(doc, "static_backends",
 			json_object_get(doc, "backends"));
 	json_object_del(doc, "backends");
@@ -276,6 +302,8 @@ static int pick_vip(struct call *call, const struct net *net, struct service *s)
 		return refuse(&call->refusal, API_INVALID, "vip",
 			      "write --vip 10.80.0.10",
 			      "\"%.64s\" is not an address", text);
+	if (pair_wish_vip(net, &want, &want, &call->refusal))
+		return -EINVAL;
 	return ipam_pick_vip(net, &want, &s->vip, &call->refusal);
 }
 

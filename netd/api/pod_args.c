@@ -5,7 +5,9 @@
 
 #include "netd/util.h"
 #include "netns.h"
+#include "json.h"
 #include "network.h"
+#include "pair.h"
 
 /* The asker's own descriptor, by its number: netd opens no path for it. */
 int pod_args_netns(struct call *call, int *ret)
@@ -67,7 +69,7 @@ int pod_args_network(struct call *call, struct pod *pod, const char *text,
 		     struct attachment *ret)
 {
 	struct pod_network want;
-	struct ip_addr addr;
+	struct ip_addr addr, wish;
 	struct net *net;
 	int picked = 0;
 
@@ -92,8 +94,10 @@ int pod_args_network(struct call *call, struct pod *pod, const char *text,
 		refuse(&call->refusal, API_INVALID, "network",
 		       "use fewer networks",
 		       "a pod can be on %d networks at most", CLIENT_NETS_MAX);
-	else if (!check_network(call, pod, net, &want))
-		picked = call_pick(call, net, &want.addr, &addr);
+	else if (!check_network(call, pod, net, &want) &&
+		 !pair_wish(net, &want.addr, &want.addr6, &wish,
+			    &call->refusal))
+		picked = call_pick(call, net, &wish, &addr);
 	if (call->refusal.code != API_OK || picked) {
 		json_decref(want.aliases);
 		return call->refusal.code != API_OK ? -EINVAL : picked;
@@ -156,6 +160,7 @@ static json_t *attachment_show(const struct pod *pod,
 			  json_ip(&at->addr), "mac", mac_str(&at->mac, buf),
 			  "interface", at->ifname);
 
+	json_object_set_new(doc, "ip6", json_ip_or_none(&at->addr6));
 	json_object_set_new(doc, "aliases", aliases ? aliases : json_array());
 	return doc;
 }

@@ -76,7 +76,10 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		{ .name = "driver", .type = API_STR, .letter = 'd',
 		  .value = "DRIVER", .help = "overlay, the only one" },
 		{ .name = "subnet", .type = API_LIST, .value = "CIDR",
-		  .help = "addresses of its pods (default: a free /22)" },
+		  .help = "addresses of its pods (default: a free /22); one "
+			  "of IPv4, of IPv6, or both" },
+		{ .name = "ipv6", .type = API_BOOL,
+		  .help = "IPv6 beside IPv4 (without --subnet: a free /64)" },
 		{ .name = "internal", .type = API_BOOL,
 		  .help = "no way out: no egress, no outside names" },
 		{ .name = "mtu", .type = API_INT, .value = "BYTES",
@@ -100,6 +103,8 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 		  .required = true, .value = "POD", .help = "pod of this node" },
 		{ .name = "ip", .type = API_STR, .value = "IP",
 		  .help = "address (default: a free one)" },
+		{ .name = "ip6", .type = API_STR, .value = "IP",
+		  .help = "the same, by its address of IPv6" },
 		{ .name = "mac", .type = API_STR, .value = "MAC",
 		  .help = "Ethernet address (default: made of the IP)" },
 		{ .name = "alias", .type = API_LIST, .value = "NAME",
@@ -117,7 +122,8 @@ const struct api_op_info api_ops[API_OP_MAX] = {
 	[API_POD_CREATE] = { "pod.create", "POST", "/v1/pods", {
 		NAME_ARG("name of the pod"),
 		{ .name = "network", .type = API_LIST, .required = true,
-		  .value = "NET[,ip=IP][,mac=MAC][,ifname=NAME][,alias=NAME]",
+		  .value = "NET[,ip=IP][,ip6=IP][,mac=MAC][,ifname=NAME]"
+			   "[,alias=NAME]",
 		  .help = "network to attach to; may be repeated" },
 		{ .name = "publish", .type = API_LIST, .letter = 'p',
 		  .value = "[HOSTIP:]PORT:TARGET[/udp]",

@@ -121,6 +121,7 @@ static void tell_endpoint(const struct model_marks *marks, enum event_id event,
 static bool endpoint_eq(const struct endpoint *a, const struct endpoint *b)
 {
 	return str_eq(a->pod, b->pod) && ip_eq(&a->addr, &b->addr) &&
+	       ip_eq(&a->addr6, &b->addr6) &&
 	       json_equal(a->labels, b->labels) &&
 	       (a->aliases == b->aliases || json_equal(a->aliases, b->aliases));
 }
@@ -170,6 +171,9 @@ static struct endpoint *endpoint_from_json(const struct key *key, json_t *doc)
 		free(ep);
 		return NULL;
 	}
+	/* One that is none is none: the pod is reached by the other. */
+	if (json_read_ip(json_object_get(doc, "ip6"), &ep->addr6))
+		memset(&ep->addr6, 0, sizeof(ep->addr6));
 	if (json_get_mac(doc, &ep->mac))
 		ep->mac = mac_from_ip(&ep->addr);
 	ep->unready = json_is_false(json_object_get(doc, "ready"));

@@ -4,7 +4,9 @@
 #include "json.h"
 #include "netd/util.h"
 #include "network.h"
+#include "pair.h"
 #include "pod.h"
+#include "ula.h"
 
 void rest_put(struct rest **rests, const struct ip_addr *addr,
 	      const char *network, int64_t until)
@@ -418,6 +420,22 @@ int ipam_return(const struct model *m, const struct net *net,
 	return 0;
 }
 
+static bool overlaps_vips(const struct net *net, const struct ip_prefix *vips,
+			  uint32_t len, const struct ip_prefix *p, char *what,
+			  size_t size)
+{
+	char buf[PREFIX_STRLEN];
+
+	for (uint32_t i = 0; i < len; i++) {
+		if (!prefix_overlaps(&vips[i], p))
+			continue;
+		snprintf(what, size, "the VIP range %s of network \"%s\"",
+			 prefix_str(&vips[i], buf), net->name);
+		return true;
+	}
+	return false;
+}
+
 static bool overlaps_net(const struct net *net, const struct ip_prefix *p,
 			 char *what, size_t size)
 {
@@ -430,15 +448,13 @@ static bool overlaps_net(const struct net *net, const struct ip_prefix *p,
 			 prefix_str(&net->subnet, buf), net->name);
 		return true;
 	}
-	for (uint32_t i = 0; i < net->vips_len; i++) {
-		if (prefix_overlaps(&net->vips[i], p)) {
-			snprintf(what, size,
-				 "the VIP range %s of network \"%s\"",
-				 prefix_str(&net->vips[i], buf), net->name);
-			return true;
-		}
+	if (net_is_dual(net) && prefix_overlaps(&net->subnet6, p)) {
+		snprintf(what, size, "%s of network \"%s\"",
+			 prefix_str(&net->subnet6, buf), net->name);
+		return true;
 	}
-	return false;
+	return overlaps_vips(net, net->vips, net->vips_len, p, what, size) ||
+	       overlaps_vips(net, net->vips6, net->vips6_len, p, what, size);
 }
 
 static bool overlaps_node(const struct node *node, const struct ip_prefix *p,
@@ -463,8 +479,8 @@ static bool overlaps_node(const struct node *node, const struct ip_prefix *p,
 	return false;
 }
 
-static bool overlaps_any(const struct model *m, const struct ip_prefix *p,
-			 char *what, size_t size)
+bool ipam_taken(const struct model *m, const struct ip_prefix *p, char *what,
+		size_t size)
 {
 	for (const struct net *net = m->nets; net; net = net->hh.next)
 		if (overlaps_net(net, p, what, size))
@@ -485,7 +501,11 @@ bool ipam_overlap(const struct model *m, const struct ip_prefix *p, char *what,
 			 prefix_str(&m->ipam.vip_pool, buf));
 		return true;
 	}
-	return overlaps_any(m, p, what, size);
+	if (ula_overlaps_vips(m, p)) {
+		snprintf(what, size, "what IPv6 VIPs are picked from");
+		return true;
+	}
+	return ipam_taken(m, p, what, size);
 }
 
 /* The first prefix of this length in the pool that nothing overlaps. */
@@ -497,7 +517,7 @@ static bool first_free(const struct model *m, const struct ip_prefix *pool,
 	char what[320];
 
 	for (int64_t i = 0; len >= pool->len && i < count; i++) {
-		if (!overlaps_any(m, &p, what, sizeof(what))) {
+		if (!ipam_taken(m, &p, what, sizeof(what))) {
 			*ret = p;
 			return true;
 		}

@@ -68,7 +68,10 @@ int ipam_pick(const struct model *m, const struct net *net,
 int ipam_return(const struct model *m, const struct net *net,
 		const struct ip_addr *addr, struct ipam_change *change);
 
-/* What this prefix overlaps, in words. */
+/* What of a network or a node this prefix overlaps, in words. */
+bool ipam_taken(const struct model *m, const struct ip_prefix *p, char *what,
+		size_t size);
+/* The same, and the VIP pools. */
 bool ipam_overlap(const struct model *m, const struct ip_prefix *p, char *what,
 		  size_t size);
 

@@ -71,6 +71,12 @@ static inline json_t *json_ip(const struct ip_addr *a)
 	return json_string(ip_str(a, buf));
 }
 
+/* "" where there is none. */
+static inline json_t *json_ip_or_none(const struct ip_addr *a)
+{
+	return ip_is_none(a) ? json_string("") : json_ip(a);
+}
+
 static inline json_t *json_prefix(const struct ip_prefix *p)
 {
 	char buf[PREFIX_STRLEN];

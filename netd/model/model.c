@@ -18,6 +18,7 @@
 #include "pod.h"
 #include "service.h"
 #include "static_record.h"
+#include "ula.h"
 
 struct model *model_new(const char *self)
 {
@@ -174,7 +175,9 @@ void change_net_sweep(struct model *m, struct net *net)
 static bool net_moved(const struct net *a, const struct net *b)
 {
 	return a->vni != b->vni || !prefix_eq(&a->subnet, &b->subnet) ||
-	       a->vips_len != b->vips_len || a->internal != b->internal;
+	       !prefix_eq(&a->subnet6, &b->subnet6) ||
+	       a->vips_len != b->vips_len || a->vips6_len != b->vips6_len ||
+	       a->internal != b->internal;
 }
 
 static int apply_net(struct change *c)
@@ -196,6 +199,9 @@ static int apply_net(struct change *c)
 		net->subnet = next->subnet;
 		memcpy(net->vips, next->vips, sizeof(net->vips));
 		net->vips_len = next->vips_len;
+		net->subnet6 = next->subnet6;
+		memcpy(net->vips6, next->vips6, sizeof(net->vips6));
+		net->vips6_len = next->vips6_len;
 		net->internal = next->internal;
 		net->mtu = next->mtu;
 		net->labels = next->labels;
@@ -381,6 +387,18 @@ static int apply_port(struct change *c)
 	return 0;
 }
 
+static int apply_ula(struct change *c)
+{
+	struct ip_prefix ula = { .len = 0 };
+
+	if (c->doc &&
+	    (json_read_prefix(json_object_get(c->doc, "prefix"), &ula) ||
+	     !ula_is_one(&ula)))
+		return -EINVAL;
+	c->m->ula = ula;
+	return 0;
+}
+
 static int apply_gen(struct change *c)
 {
 	int64_t rev = c->doc ? c->rev : 0;
@@ -543,6 +561,7 @@ static const struct {
 	{ "c/nets/*", apply_net },
 	{ "c/ports/*/*", apply_port },
 	{ "c/gen/*", apply_gen },
+	{ "c/ula", apply_ula },
 	{ "c/upstreams/*", apply_stub },
 	{ "n/*/s/services/*", apply_service },
 	{ "n/*/s/vips/*", apply_vip },

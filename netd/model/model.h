@@ -122,6 +122,8 @@ struct endpoint {
 	/* It is about to be taken away: no new connection, no name. */
 	bool leaving;
 	struct ip_addr addr;
+	/* Its other one, or none: an engine gave it one family alone. */
+	struct ip_addr addr6;
 	struct mac_addr mac;
 	json_t *labels;
 	json_t *aliases;
@@ -156,7 +158,7 @@ struct block {
 /* What one node offers to the services of a network, and what it cannot. */
 struct up {
 	char node[NAME_LEN];
-	/* {"SERVICE": [{"id","ip","weight","since"}]} */
+	/* {"SERVICE": [{"id","ip","ip6","weight","since"}]} */
 	json_t *services;
 	/* The same of what is not fit to serve, with "state" and "reason";
 	 * static backends are here with their "port". May be NULL. */
@@ -180,6 +182,11 @@ struct net {
 	struct ip_prefix subnet;
 	struct ip_prefix vips[NET_VIPS_MAX];
 	uint32_t vips_len;
+	/* The other family of a dual-stack network (len 0: none), and its
+	 * ranges beside those above: see pair.h. */
+	struct ip_prefix subnet6;
+	struct ip_prefix vips6[NET_VIPS_MAX];
+	uint32_t vips6_len;
 	bool internal;
 	uint32_t mtu;
 	json_t *labels;
@@ -248,6 +255,8 @@ struct model {
 	/* For every network; each may have its own besides. */
 	struct stub_zone *stubs;
 	int64_t gen_subnets_rev, gen_ports_rev;
+	/* What IPv6 subnets are picked from (a /48), once there is one. */
+	struct ip_prefix ula;
 	/* This node's, by name without case: the journal's content. */
 	struct pod *pods;
 	/* By address; see ipam.h. */

@@ -4,6 +4,7 @@
 #include "json.h"
 #include "netd/util.h"
 #include "network.h"
+#include "pair.h"
 
 struct pod *pod_new(const char *name)
 {
@@ -38,6 +39,9 @@ static int attachment_read(json_t *doc, struct attachment *at)
 	    json_get_u32(doc, "vni", &at->vni) ||
 	    json_read_ip(json_object_get(doc, "ip"), &at->addr))
 		return -EINVAL;
+	if (json_object_get(doc, "ip6") &&
+	    json_read_ip(json_object_get(doc, "ip6"), &at->addr6))
+		return -EINVAL;
 	/* Written since an endpoint can have a MAC of its own. */
 	if (json_get_mac(doc, &at->mac))
 		at->mac = mac_from_ip(&at->addr);
@@ -63,6 +67,8 @@ static json_t *attachment_json(const struct attachment *at)
 			  "ifindex", (json_int_t)at->ifindex, "cookie",
 			  (json_int_t)at->cookie, "ifname", at->ifname);
 
+	if (!ip_is_none(&at->addr6))
+		json_object_set_new(doc, "ip6", json_ip(&at->addr6));
 	json_object_set(doc, "aliases", at->aliases);
 	if (at->hand != HAND_OURS)
 		json_object_set_new(doc, "hand", json_integer(at->hand));
@@ -320,12 +326,15 @@ static int network_option(char *word, struct pod_network *net,
 
 	if (value)
 		*value++ = '\0';
-	if (value && str_eq(word, "ip")) {
-		if (ip_parse(value, &net->addr))
+	if (value && (str_eq(word, "ip") || str_eq(word, "ip6"))) {
+		bool v6 = str_eq(word, "ip6");
+
+		if (ip_parse(value, v6 ? &net->addr6 : &net->addr))
 			return refuse(
-				r, API_INVALID, "network", "write ip=10.5.0.7",
-				"network \"%s\": ip \"%s\" is not an address",
-				net->network, value);
+				r, API_INVALID, "network",
+				v6 ? "write ip6=fd00::7" : "write ip=10.5.0.7",
+				"network \"%s\": %s \"%s\" is not an address",
+				net->network, word, value);
 		return 0;
 	}
 	if (value && str_eq(word, "mac"))
@@ -343,8 +352,8 @@ static int network_option(char *word, struct pod_network *net,
 		return 0;
 	}
 	return refuse(r, API_INVALID, "network",
-		      "write NET, and behind it ,ip=IP ,mac=MAC ,ifname=NAME "
-		      "or ,alias=NAME",
+		      "write NET, and behind it ,ip=IP ,ip6=IP ,mac=MAC "
+		      ",ifname=NAME or ,alias=NAME",
 		      "network \"%s\": unknown option \"%s\"", net->network,
 		      word);
 }
@@ -377,6 +386,7 @@ struct attachment attachment_make(const struct net *net,
 	static const struct mac_addr none;
 	struct attachment at = { .vni = net->vni,
 				 .addr = *addr,
+				 .addr6 = pair_addr(net, addr),
 				 .mac = wish->mac,
 				 .aliases = wish->aliases };
 
@@ -405,6 +415,7 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 			 uint32_t mtu)
 {
 	const struct attachment *way_out = default_attachment(m, pod);
+	bool dual = net_is_dual(net) && !ip_is_none(&at->addr6);
 	struct want_pod want = {
 		.vni = net->vni,
 		.addrs = { { at->addr, net->subnet.len, net_gateway(net) } },
@@ -421,6 +432,14 @@ struct want_pod pod_want(const struct model *m, const struct pod *pod,
 	memcpy(want.id, at->id, sizeof(want.id));
 	memcpy(want.pod, pod->name, sizeof(want.pod));
 	memcpy(want.ifname, at->ifname, sizeof(want.ifname));
-	memcpy(want.vips, net->vips, sizeof(net->vips));
+	memcpy(want.vips, net->vips, net->vips_len * sizeof(net->vips[0]));
+	if (!dual)
+		return want;
+	want.addrs[want.addrs_len++] =
+		(struct want_pod_addr){ at->addr6, net->subnet6.len,
+					net_gateway6(net) };
+	memcpy(want.vips + want.vips_len, net->vips6,
+	       net->vips6_len * sizeof(net->vips6[0]));
+	want.vips_len += net->vips6_len;
 	return want;
 }

@@ -27,6 +27,8 @@ struct attachment {
 	char network[NAME_LEN];
 	uint32_t vni;
 	struct ip_addr addr;
+	/* Its pair, where the network has one and the pod gets it. */
+	struct ip_addr addr6;
 	struct mac_addr mac;
 	json_t *aliases;
 	/* The engine's network that asked for it; "" without an engine. */
@@ -46,6 +48,15 @@ struct attachment {
 	/* The container's resolver asks those of the host; see want_pod. */
 	bool asks_host;
 };
+
+/* Its address of this family, or NULL. */
+static inline const struct ip_addr *attachment_addr(const struct attachment *at,
+						    bool v6)
+{
+	if (ip_is_v4(&at->addr) != v6)
+		return &at->addr;
+	return v6 && !ip_is_none(&at->addr6) ? &at->addr6 : NULL;
+}
 
 /* May others be led there? */
 static inline bool attachment_is_in(const struct attachment *at)
@@ -109,11 +120,11 @@ struct attachment *pod_attachment(struct pod *pod, const char *network);
 /* Forgets the attachment at this place of nets[]. */
 void pod_detach(struct pod *pod, struct attachment *at);
 
-/* "NET[,ip=IP][,mac=MAC][,ifname=NAME][,alias=NAME]..." */
+/* "NET[,ip=IP][,ip6=IP][,mac=MAC][,ifname=NAME][,alias=NAME]..." */
 struct pod_network {
 	char network[NAME_LEN];
 	/* none: any */
-	struct ip_addr addr;
+	struct ip_addr addr, addr6;
 	/* All zero: the address's own. */
 	struct mac_addr mac;
 	/* "": the first free of eth0, eth1, ... */

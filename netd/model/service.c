@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "netd/util.h"
+#include "pair.h"
 #include "service_dns.h"
 #include "service_tune.h"
 
@@ -223,24 +224,39 @@ void static_backend_str(const struct static_backend *b, char buf[STATIC_STRLEN])
 
 	if (b->weight != 1)
 		snprintf(weight, sizeof(weight), ",weight=%u", b->weight);
-	snprintf(buf, STATIC_STRLEN, "%s:%u%s", ip_str(&b->addr, ip), b->port,
-		 weight);
+	snprintf(buf, STATIC_STRLEN,
+		 ip_is_v4(&b->addr) ? "%s:%u%s" : "[%s]:%u%s",
+		 ip_str(&b->addr, ip), b->port, weight);
 }
 
-/* "IP:PORT" */
+/* "IP:PORT" or "[IP6]:PORT" */
 static int socket_parse(const char *text, struct static_backend *ret)
 {
 	const char *colon = strrchr(text, ':');
+	bool v6 = *text == '[';
 	char ip[IP_STRLEN];
 	uint32_t port;
 
-	if (!colon ||
-	    str_format(ip, sizeof(ip), "%.*s", (int)(colon - text), text) ||
-	    ip_parse(ip, &ret->addr) || !ip_is_v4(&ret->addr) ||
+	if (!colon || (v6 && (colon - text < 2 || colon[-1] != ']')) ||
+	    str_format(ip, sizeof(ip), "%.*s", (int)(colon - text) - 2 * v6,
+		       text + v6) ||
+	    ip_parse(ip, &ret->addr) || ip_is_v4(&ret->addr) == v6 ||
 	    str_to_u32(colon + 1, 1, 65535, &port))
 		return -EINVAL;
 	ret->port = (uint16_t)port;
 	return 0;
+}
+
+/* An address of one host, that is not this one. */
+static bool is_hosts(const struct ip_addr *a)
+{
+	if (ip_is_loopback(a) || ip_is_none(a))
+		return false;
+	if (ip_is_v4(a))
+		return ip_v4(a) && ip_v4(a) < 0xe0000000;
+	/* Multicast, and link-local, which has no meaning without a link. */
+	return a->b[0] != 0xff &&
+	       !(a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
 }
 
 int service_backend_parse(const char *text, struct static_backend *ret,
@@ -254,11 +270,11 @@ int service_backend_parse(const char *text, struct static_backend *ret,
 	str_format(socket, sizeof(socket), "%.*s", (int)strcspn(text, ","),
 		   text);
 	if (socket_parse(socket, &b))
-		return refuse(
-			r, API_INVALID, "backend",
-			"write IP:PORT, such as 10.0.0.4:5432",
-			"backend \"%s\" is not an IPv4 address and a port",
-			text);
+		return refuse(r, API_INVALID, "backend",
+			      "write IP:PORT, such as 10.0.0.4:5432 or "
+			      "[fd00::4]:5432",
+			      "backend \"%s\" is not an address and a port",
+			      text);
 	if (comma && (!str_after(comma, ",weight=") ||
 		      str_to_u32(comma + 8, 0, WEIGHT_MAX, &weight)))
 		return refuse(
@@ -268,8 +284,7 @@ int service_backend_parse(const char *text, struct static_backend *ret,
 			"backend \"%s\": the weight is not a number from 0 "
 			"to %d",
 			text, WEIGHT_MAX);
-	if (ip_is_loopback(&b.addr) || ip_v4(&b.addr) >= 0xe0000000 ||
-	    !ip_v4(&b.addr))
+	if (!is_hosts(&b.addr))
 		return refuse(r, API_INVALID, "backend",
 			      "give an address that pods can reach",
 			      "backend %s: the address is not a host's", text);
@@ -416,7 +431,7 @@ static const struct net *net_of_addr(const struct model *m,
 				     const struct ip_addr *a)
 {
 	for (const struct net *net = m->nets; net; net = net->hh.next)
-		if (net->rev && prefix_contains(&net->subnet, a))
+		if (net->rev && net_holds(net, a))
 			return net;
 	return NULL;
 }
@@ -441,12 +456,11 @@ int service_sources_set(struct service *s, json_t *list, struct refusal *r)
 			s->sources_len = 0;
 			return 0;
 		}
-		if (!text || prefix_parse(text, &all[i]) ||
-		    !ip_is_v4(&all[i].addr))
+		if (!text || prefix_parse(text, &all[i]))
 			return refuse(r, API_INVALID, "publish_from",
-				      "write 192.0.2.0/24, or any alone",
-				      "publish_from \"%.64s\" is not an IPv4 "
-				      "prefix",
+				      "write 192.0.2.0/24 or 2001:db8::/32, "
+				      "or any alone",
+				      "publish_from \"%.64s\" is not a prefix",
 				      text ? text : "");
 	}
 	memcpy(s->sources, all, json_array_size(list) * sizeof(all[0]));
@@ -524,10 +538,25 @@ int service_check(const struct model *m, const struct net *net,
 	if (check_tune(s, r))
 		return -EINVAL;
 	for (size_t i = 0; i < s->statics_len; i++) {
-		const struct net *home = net_of_addr(m, &s->statics[i].addr);
+		const struct ip_addr *addr = &s->statics[i].addr;
+		const struct net *home = net_of_addr(m, addr);
 		char ip[IP_STRLEN];
 
-		ip_str(&s->statics[i].addr, ip);
+		ip_str(addr, ip);
+		if (!net_has_family(net, !ip_is_v4(addr)))
+			return refuse(r, API_INVALID, "backend",
+				      "give its other address, or use a "
+				      "dual-stack network (--ipv6)",
+				      "backend %s: network \"%s\" has no IPv%d",
+				      ip, net->name, ip_is_v4(addr) ? 4 : 6);
+		if (home == net && !prefix_contains(&net->subnet, addr))
+			return refuse(
+				r, API_INVALID, "backend",
+				"give its IPv4 address: the pod serves "
+				"by both",
+				"backend %s is the pair of a pod's address "
+				"on network \"%s\"",
+				ip, net->name);
 		if (home && home != net)
 			return refuse(r, API_INVALID, "backend",
 				      "make the service on that network",

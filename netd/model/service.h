@@ -17,7 +17,7 @@ void service_free(struct service *s);
 /* "[NAME=]PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. */
 int service_port_parse(const char *field, const char *text, struct port *ret,
 		       struct refusal *r);
-/* "IP:PORT[,weight=N]" */
+/* "IP:PORT[,weight=N]"; IPv6 stands in brackets. */
 int service_backend_parse(const char *text, struct static_backend *ret,
 			  struct refusal *r);
 
@@ -69,6 +69,8 @@ enum backend_state {
  */
 struct backend {
 	struct ip_addr addr;
+	/* Its pod's other one, or none. */
+	struct ip_addr addr6;
 	struct ip_addr vtep;
 	const char *node;
 	const char *id;
@@ -79,6 +81,9 @@ struct backend {
 	/* {"state","since","reason"} as far as there is a check, or NULL. */
 	const json_t *why;
 };
+
+/* By which address it is reached in this family, or NULL. */
+const struct ip_addr *backend_addr(const struct backend *b, bool v6);
 
 void service_backends(const struct model *m, const struct net *net,
 		      const struct service *s,

@@ -6,6 +6,7 @@
  */
 #include "json.h"
 #include "netd/util.h"
+#include "pair.h"
 #include "service.h"
 
 int service_weight(const json_t *labels, uint16_t *ret, struct refusal *r)
@@ -28,13 +29,20 @@ int service_weight(const json_t *labels, uint16_t *ret, struct refusal *r)
 
 void backend_drain_key(const struct backend *b, char key[DRAIN_KEY_LEN])
 {
-	char ip[IP_STRLEN];
+	struct static_backend st = { b->addr, b->port, 1 };
 
+	_Static_assert(DRAIN_KEY_LEN >= STATIC_STRLEN, "either fits");
 	if (b->port)
-		snprintf(key, DRAIN_KEY_LEN, "%s:%u", ip_str(&b->addr, ip),
-			 b->port);
+		static_backend_str(&st, key);
 	else
 		snprintf(key, DRAIN_KEY_LEN, "%s/%s", b->node, b->id);
+}
+
+const struct ip_addr *backend_addr(const struct backend *b, bool v6)
+{
+	if (ip_is_v4(&b->addr) != v6)
+		return &b->addr;
+	return v6 && !ip_is_none(&b->addr6) ? &b->addr6 : NULL;
 }
 
 struct walk {
@@ -129,7 +137,7 @@ static void static_backends(const struct walk *w, const struct net *net)
 				     .id = "",
 				     .weight = st->weight };
 
-		b.in_overlay = prefix_contains(&net->subnet, &st->addr);
+		b.in_overlay = net_holds(net, &st->addr);
 		if (b.in_overlay) {
 			/* A pod that is not there takes no traffic. */
 			ep = endpoint_at(net, &st->addr);
@@ -137,6 +145,7 @@ static void static_backends(const struct walk *w, const struct net *net)
 				continue;
 			b.node = ep->node;
 			b.id = ep->id;
+			b.addr6 = ep->addr6;
 			if (!str_eq(ep->node, m->self))
 				b.vtep = model_node(m, ep->node)->vtep;
 		}
@@ -170,6 +179,7 @@ static void offered(const struct walk *w, const struct up *up, json_t *list,
 		if (!b.id || json_object_get(item, "port") ||
 		    json_read_ip(json_object_get(item, "ip"), &b.addr))
 			continue;
+		json_read_ip(json_object_get(item, "ip6"), &b.addr6);
 		json_get_u32(item, "weight", &weight);
 		b.weight = (uint16_t)MIN(weight, UINT16_MAX);
 		if (!self)

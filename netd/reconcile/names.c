@@ -4,6 +4,7 @@
 
 #include "netd/log.h"
 #include "netd/util.h"
+#include "pair.h"
 #include "plan.h"
 #include "rc.h"
 #include "service_dns.h"
@@ -16,6 +17,7 @@ static int tell_as(struct reconcile *rc, const struct net *net,
 {
 	struct want_name service = plan_name(rc->m, net, s, NAME_SERVICE);
 	struct want_name tasks = plan_name(rc->m, net, s, NAME_TASKS);
+	const struct ip_addr vips[] = { s->vip, pair_vip(net, &s->vip) };
 	bool is_own = str_eq(name, s->name);
 	int err;
 
@@ -25,13 +27,16 @@ static int tell_as(struct reconcile *rc, const struct net *net,
 	service.ptr = service.ptr && is_own;
 	tasks.ptr = tasks.ptr && is_own;
 	tasks.addrs_len = t->len;
-	service.addrs_len = *s->external ? 0 : s->dnsrr ? t->len : 1;
+	service.addrs_len = *s->external	   ? 0
+			    : s->dnsrr		   ? t->len
+			    : ip_is_none(&vips[1]) ? 1
+						   : 2;
 	/* The backends first: the service's SRV leads to them. */
 	err = dns_name_put(rc->cfg.dns, &tasks, t->addrs, t->hosts);
 	if (err)
 		return err;
-	return dns_name_put(rc->cfg.dns, &service,
-			    s->dnsrr ? t->addrs : &s->vip, NULL);
+	return dns_name_put(rc->cfg.dns, &service, s->dnsrr ? t->addrs : vips,
+			    NULL);
 }
 
 int rc_service_names(struct reconcile *rc, const struct net *net,

@@ -72,6 +72,9 @@ static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 			continue;
 		client.addr = net_gateway(net);
 		dns_client_put(rc->cfg.dns, &client);
+		client.addr = net_gateway6(net);
+		if (!ip_is_none(&client.addr))
+			dns_client_put(rc->cfg.dns, &client);
 	}
 }
 

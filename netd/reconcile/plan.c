@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "netd/util.h"
+#include "pair.h"
 #include "pod.h"
 #include "service.h"
 
@@ -13,19 +14,23 @@ struct routes {
 	size_t len;
 };
 
+/* And its pair. */
 static void route_add(const struct model *m, struct routes *routes,
-		      uint32_t vni, const struct ip_prefix *dst,
+		      const struct net *net, const struct ip_prefix *dst,
 		      const char *node_name)
 {
 	const struct node *node = model_node(m, node_name);
+	const struct ip_prefix both[] = { *dst, pair_prefix(net, dst) };
+	size_t n = net_is_dual(net) ? 2 : 1;
 
 	if (str_eq(node_name, m->self) || !node)
 		return;
 	routes->list = xrealloc(routes->list,
-				(routes->len + 1) * sizeof(*routes->list));
-	routes->list[routes->len++] = (struct want_route){ .vni = vni,
-							   .dst = *dst,
-							   .vtep = node->vtep };
+				(routes->len + n) * sizeof(*routes->list));
+	for (size_t i = 0; i < n; i++)
+		routes->list[routes->len++] = (struct want_route){
+			.vni = net->vni, .dst = both[i], .vtep = node->vtep
+		};
 }
 
 struct want_route *plan_routes(const struct model *m, const struct net *net,
@@ -34,11 +39,11 @@ struct want_route *plan_routes(const struct model *m, const struct net *net,
 	struct routes routes = { 0 };
 
 	for (const struct block *b = net->blocks; b; b = b->hh.next) {
-		route_add(m, &routes, net->vni, &b->prefix, b->node);
+		route_add(m, &routes, net, &b->prefix, b->node);
 		for (size_t i = 0; i < b->lent_len; i++) {
 			struct ip_prefix host = prefix_host(&b->lent[i].addr);
 
-			route_add(m, &routes, net->vni, &host, b->lent[i].node);
+			route_add(m, &routes, net, &host, b->lent[i].node);
 		}
 	}
 	*len = routes.len;
@@ -49,6 +54,9 @@ struct frontends {
 	const struct net *net;
 	const struct tune *tune;
 	bool sources;
+	/* The family that is at hand, and the VIP in it. */
+	bool v6;
+	struct ip_addr vip;
 	struct want_frontend *fe;
 	uint16_t *target;
 	size_t len, max;
@@ -59,7 +67,7 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 {
 	for (size_t i = 0; i < f->len; i++)
 		if (ip_eq(&f->fe[i].addr, addr) && f->fe[i].port == port &&
-		    f->fe[i].proto == proto)
+		    f->fe[i].proto == proto && f->fe[i].v6 == f->v6)
 			return;
 	if (f->len == f->max)
 		return;
@@ -69,6 +77,7 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 		.addr = *addr,
 		.port = port,
 		.proto = proto,
+		.v6 = f->v6,
 		.maglev = f->tune->algo == TUNE_MAGLEV,
 		.reset_dead = f->tune->on_dead == TUNE_RESET,
 		.affinity_s = f->tune->affinity_s,
@@ -79,10 +88,25 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 	};
 }
 
+static void family_add(struct frontends *f, const struct service *s)
+{
+	static const struct ip_addr any_node;
+
+	for (size_t i = 0; i < s->ports_len; i++)
+		frontend_add(f, &f->vip, s->ports[i].port, s->ports[i].proto,
+			     s->ports[i].target);
+	for (size_t i = 0; i < s->published_len; i++) {
+		const struct port *p = &s->published[i];
+
+		frontend_add(f, &f->vip, p->target, p->proto, p->target);
+		frontend_add(f, &any_node, p->port, p->proto, p->target);
+	}
+	frontend_add(f, &f->vip, 0, IPPROTO_ICMP, 0);
+}
+
 size_t plan_frontends(const struct net *net, const struct service *s,
 		      struct want_frontend *fe, uint16_t *target, size_t max)
 {
-	static const struct ip_addr any_node;
 	struct frontends f = { .net = net,
 			       .tune = &s->tune,
 			       .sources = s->sources_len != 0,
@@ -92,22 +116,20 @@ size_t plan_frontends(const struct net *net, const struct service *s,
 
 	if (s->dnsrr)
 		return 0;
-	for (size_t i = 0; i < s->ports_len; i++)
-		frontend_add(&f, &s->vip, s->ports[i].port, s->ports[i].proto,
-			     s->ports[i].target);
-	for (size_t i = 0; i < s->published_len; i++) {
-		const struct port *p = &s->published[i];
-
-		frontend_add(&f, &s->vip, p->target, p->proto, p->target);
-		frontend_add(&f, &any_node, p->port, p->proto, p->target);
-	}
-	frontend_add(&f, &s->vip, 0, IPPROTO_ICMP, 0);
+	f.vip = s->vip;
+	f.v6 = !ip_is_v4(&s->vip);
+	family_add(&f, s);
+	f.vip = pair_vip(net, &s->vip);
+	f.v6 = true;
+	if (!ip_is_none(&f.vip))
+		family_add(&f, s);
 	return f.len;
 }
 
 struct backends {
 	const struct net *net;
 	bool published;
+	bool v6;
 	uint16_t target;
 	struct want_backend *list;
 	size_t len;
@@ -137,12 +159,14 @@ static void apply_policy(const struct service *s, struct backends *all)
 static void backend_add(void *arg, const struct backend *b)
 {
 	struct backends *all = arg;
+	const struct ip_addr *addr = backend_addr(b, all->v6);
 
-	if ((all->published && !b->in_overlay) || b->state == BACKEND_DOWN)
+	if (!addr || (all->published && !b->in_overlay) ||
+	    b->state == BACKEND_DOWN)
 		return;
 	all->list = xrealloc(all->list, (all->len + 1) * sizeof(*all->list));
 	all->list[all->len++] = (struct want_backend){
-		.addr = b->addr,
+		.addr = *addr,
 		.vtep = b->vtep,
 		.vni = b->in_overlay ? all->net->vni : 0,
 		.port = b->port ? b->port : all->target,
@@ -159,6 +183,7 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 {
 	struct backends all = { .net = net,
 				.published = ip_is_none(&fe->addr),
+				.v6 = fe->v6,
 				.target = target };
 
 	if (fe->proto != IPPROTO_ICMP)

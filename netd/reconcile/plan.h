@@ -14,7 +14,8 @@ struct want_route *plan_routes(const struct model *m, const struct net *net,
 /*
  * Every address and port the service answers on: the VIP's ports, a VIP port
  * for each published target (as in Docker, `web:80` works where 8080:80 is
- * published), the published ports, and the echo. *target[i] is the pods' port.
+ * published), the published ports, and the echo; all of it for each family of
+ * the network. *target[i] is the pods' port.
  */
 size_t plan_frontends(const struct net *net, const struct service *s,
 		      struct want_frontend *fe, uint16_t *target, size_t max);
@@ -31,6 +32,8 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
  * 10-64-0-5. is_cut: there are more than a name may have.
  */
 struct plan_tasks {
+	/* The second addresses of pods that have two come behind the first
+	 * ones, in their order and with the same hosts. */
 	struct ip_addr *addrs;
 	struct want_host *hosts;
 	uint32_t len;
@@ -41,7 +44,8 @@ struct plan_tasks plan_tasks(const struct model *m, const struct net *net,
 			     const struct service *s);
 void plan_tasks_free(struct plan_tasks *t);
 
-/* Addresses of the endpoints of that name whose node is up. */
+/* Addresses, of both families, of the endpoints of that name whose node is up.
+ */
 struct ip_addr *plan_pod_addrs(const struct model *m,
 			       const struct pod_name *name, uint32_t *len);
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "netd/util.h"
+#include "pair.h"
 #include "plan.h"
 #include "service.h"
 #include "static_record.h"
@@ -43,6 +44,8 @@ static void dashed(const struct ip_addr *addr, char name[NAME_LEN])
 struct collect {
 	const struct net *net;
 	struct plan_tasks *tasks;
+	/* Beside each of the addresses: the pod's other one, or none. */
+	struct ip_addr *pairs;
 	/* Which of them were named by their pod. */
 	bool *by_pod;
 };
@@ -72,6 +75,12 @@ static bool is_known(const struct plan_tasks *t, const struct ip_addr *addr)
 	return false;
 }
 
+/* Half as many where each may have two. */
+static uint32_t addrs_max(const struct net *net)
+{
+	return net_is_dual(net) ? NAME_ADDRS_MAX / 2 : NAME_ADDRS_MAX;
+}
+
 static void task_add(void *arg, const struct backend *b)
 {
 	struct collect *c = arg;
@@ -80,10 +89,12 @@ static void task_add(void *arg, const struct backend *b)
 	/* Who looks a name up is about to connect. */
 	if (b->state != BACKEND_UP || !b->weight || is_known(t, &b->addr))
 		return;
-	if (t->len == NAME_ADDRS_MAX) {
+	if (t->len == addrs_max(c->net)) {
 		t->is_cut = true;
 		return;
 	}
+	c->pairs = xrealloc(c->pairs, (t->len + 1) * sizeof(*c->pairs));
+	c->pairs[t->len] = b->addr6;
 	t->addrs = xrealloc(t->addrs, (t->len + 1) * sizeof(*t->addrs));
 	t->hosts = xrealloc(t->hosts, (t->len + 1) * sizeof(*t->hosts));
 	c->by_pod = xrealloc(c->by_pod, t->len + 1);
@@ -124,6 +135,24 @@ static void tell_apart(struct collect *c)
 	free(all);
 }
 
+/* A pod's two addresses have one name. */
+static void pairs_add(struct collect *c)
+{
+	struct plan_tasks *t = c->tasks;
+	uint32_t n = t->len;
+
+	if (!net_is_dual(c->net))
+		return;
+	t->addrs = xrealloc(t->addrs, (2 * n + 1) * sizeof(*t->addrs));
+	t->hosts = xrealloc(t->hosts, (2 * n + 1) * sizeof(*t->hosts));
+	for (uint32_t i = 0; i < n; i++) {
+		if (ip_is_none(&c->pairs[i]))
+			continue;
+		t->addrs[t->len] = c->pairs[i];
+		t->hosts[t->len++] = t->hosts[i];
+	}
+}
+
 struct plan_tasks plan_tasks(const struct model *m, const struct net *net,
 			     const struct service *s)
 {
@@ -132,8 +161,18 @@ struct plan_tasks plan_tasks(const struct model *m, const struct net *net,
 
 	service_backends(m, net, s, task_add, &c);
 	tell_apart(&c);
+	pairs_add(&c);
 	free(c.by_pod);
+	free(c.pairs);
 	return tasks;
+}
+
+static void addr_add(struct plan_tasks *t, const struct ip_addr *addr)
+{
+	if (ip_is_none(addr) || is_known(t, addr) || t->len == NAME_ADDRS_MAX)
+		return;
+	t->addrs = xrealloc(t->addrs, (t->len + 1) * sizeof(*t->addrs));
+	t->addrs[t->len++] = *addr;
 }
 
 struct ip_addr *plan_pod_addrs(const struct model *m,
@@ -145,11 +184,10 @@ struct ip_addr *plan_pod_addrs(const struct model *m,
 		const struct endpoint *ep = name->eps[i];
 
 		if (ep->unready || ep->leaving ||
-		    !model_node_is_up(m, ep->node) || is_known(&t, &ep->addr) ||
-		    t.len == NAME_ADDRS_MAX)
+		    !model_node_is_up(m, ep->node))
 			continue;
-		t.addrs = xrealloc(t.addrs, (t.len + 1) * sizeof(*t.addrs));
-		t.addrs[t.len++] = ep->addr;
+		addr_add(&t, &ep->addr);
+		addr_add(&t, &ep->addr6);
 	}
 	*len = t.len;
 	return t.addrs;

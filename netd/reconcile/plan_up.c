@@ -11,6 +11,7 @@
 #include "json.h"
 #include "netd/probe.h"
 #include "netd/util.h"
+#include "pair.h"
 #include "plan.h"
 #include "pod.h"
 #include "service.h"
@@ -58,7 +59,7 @@ static uint16_t static_port(const struct service *s,
 static bool static_is_ours(const struct model *m, const struct net *net,
 			   const struct static_backend *st)
 {
-	if (!prefix_contains(&net->subnet, &st->addr))
+	if (!net_holds(net, &st->addr))
 		return true;
 	for (const struct endpoint *ep = net->endpoints; ep; ep = ep->hh.next)
 		if (ip_eq(&ep->addr, &st->addr))
@@ -123,6 +124,8 @@ static void offer_pod(const struct model *m, const struct net *net,
 			 ep->leaving ? 0 : weight);
 	if (ep->leaving)
 		json_object_set_new(item, "leaving", json_true());
+	if (!ip_is_none(&ep->addr6))
+		json_object_set_new(item, "ip6", json_ip(&ep->addr6));
 	if (ep->unready) {
 		fit = false;
 		json_object_set_new(item, "state", json_string("unready"));

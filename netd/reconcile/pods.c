@@ -169,6 +169,7 @@ void rc_pod_show(struct reconcile *rc, const struct pod *pod,
 	ep->unready = *pod_unready(pod);
 	ep->leaving = at->leaves_at;
 	ep->addr = at->addr;
+	ep->addr6 = at->addr6;
 	ep->mac = at->mac;
 	ep->labels = pod_labels(pod);
 	ep->aliases = pod_aliases(pod, at);
@@ -183,6 +184,7 @@ void rc_pod_hide(struct reconcile *rc, const struct attachment *at)
 	char key[NAME_LEN + ENDPOINT_ID_LEN];
 
 	dns_client_del(rc->cfg.dns, &at->addr);
+	dns_client_del(rc->cfg.dns, &at->addr6);
 	if (!net)
 		return;
 	endpoint_key(rc, at, key, sizeof(key));
@@ -203,6 +205,9 @@ void rc_pod_clients(struct reconcile *rc, const struct pod *pod)
 			continue;
 		client.addr = pod->nets[i].addr;
 		dns_client_put(rc->cfg.dns, &client);
+		client.addr = pod->nets[i].addr6;
+		if (!ip_is_none(&client.addr))
+			dns_client_put(rc->cfg.dns, &client);
 	}
 }
 

@@ -8,65 +8,89 @@
 #include "netd/ebpf.h"
 #include "netd/util.h"
 
-static struct want_frontend frontend_of(const struct pod_port *port,
-					const struct attachment *at)
+typedef int port_fn(struct ebpf *bpf, const struct want_frontend *fe,
+		    const struct want_backend *backend);
+
+static int put_one(struct ebpf *bpf, const struct want_frontend *fe,
+		   const struct want_backend *backend)
 {
-	return (struct want_frontend){
+	return ebpf_frontend_put(bpf, fe, backend, 1);
+}
+
+static int check_one(struct ebpf *bpf, const struct want_frontend *fe,
+		     const struct want_backend *backend)
+{
+	(void)backend;
+	return ebpf_frontend_check(bpf, fe);
+}
+
+static int del_one(struct ebpf *bpf, const struct want_frontend *fe,
+		   const struct want_backend *backend)
+{
+	(void)backend;
+	return ebpf_frontend_del(bpf, fe);
+}
+
+/* Clients of one family reach the pod by its address of that family. */
+static int for_family(struct reconcile *rc, const struct pod_port *port,
+		      const struct attachment *at, bool v6, port_fn *fn)
+{
+	const struct ip_addr *addr = attachment_addr(at, v6);
+	struct want_frontend fe = {
 		.vni = at->vni,
 		.addr = port->host,
 		.port = port->port,
 		.proto = port->proto,
+		.v6 = v6,
 		.node = true,
 	};
+	struct want_backend backend = {
+		.vni = at->vni,
+		.port = port->target,
+		.weight = 1,
+	};
+
+	if (!addr || (!ip_is_none(&port->host) && ip_is_v4(&port->host) == v6))
+		return 0;
+	backend.addr = *addr;
+	return fn(rc->cfg.bpf, &fe, &backend);
+}
+
+/* For each port that leads to this attachment; the first failure is told. */
+static int for_ports(struct reconcile *rc, const struct pod *pod,
+		     const struct attachment *at, port_fn *fn)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < 2 * pod->ports_len; i++) {
+		const struct pod_port *port = &pod->ports[i / 2];
+		int err = 0;
+
+		if (str_eq(port->network, at->network))
+			err = for_family(rc, port, at, i % 2, fn);
+		ret = ret ? ret : err;
+	}
+	return ret;
 }
 
 int rc_ports_put(struct reconcile *rc, const struct pod *pod,
 		 const struct attachment *at)
 {
-	int err = 0;
-
-	for (size_t i = 0; !err && i < pod->ports_len; i++) {
-		const struct pod_port *port = &pod->ports[i];
-		struct want_frontend fe = frontend_of(port, at);
-		struct want_backend backend = {
-			.addr = at->addr,
-			.vni = at->vni,
-			.port = port->target,
-			.weight = 1,
-		};
-
-		if (str_eq(port->network, at->network))
-			err = ebpf_frontend_put(rc->cfg.bpf, &fe, &backend, 1);
-	}
-	return err;
+	return for_ports(rc, pod, at, put_one);
 }
 
 int rc_ports_check(struct reconcile *rc, const struct pod *pod,
 		   const struct attachment *at)
 {
-	int err = 0;
-
-	for (size_t i = 0; !err && i < pod->ports_len; i++) {
-		struct want_frontend fe = frontend_of(&pod->ports[i], at);
-
-		if (str_eq(pod->ports[i].network, at->network))
-			err = ebpf_frontend_check(rc->cfg.bpf, &fe);
-	}
-	return err;
+	return for_ports(rc, pod, at, check_one);
 }
 
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at)
 {
-	for (size_t i = 0; i < pod->ports_len; i++) {
-		const struct pod_port *port = &pod->ports[i];
-		struct want_frontend fe = frontend_of(port, at);
-
-		if (str_eq(port->network, at->network) &&
-		    ebpf_frontend_del(rc->cfg.bpf, &fe))
-			rc_complain(rc, -EIO, "take back a port of", pod->name,
-				    ebpf_error(rc->cfg.bpf));
-	}
+	if (for_ports(rc, pod, at, del_one))
+		rc_complain(rc, -EIO, "take back a port of", pod->name,
+			    ebpf_error(rc->cfg.bpf));
 }
 
 /* What programs of the host listen on, read once for all ports of a request:

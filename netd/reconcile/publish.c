@@ -85,6 +85,8 @@ static void want_endpoints(struct wants *w, const struct net *net)
 		doc = json_pack("{s:i, s:s, s:o, s:s, s:O}", "schema", 1, "pod",
 				ep->pod, "ip", json_ip(&ep->addr), "mac",
 				mac_str(&ep->mac, mac), "labels", ep->labels);
+		if (!ip_is_none(&ep->addr6))
+			json_object_set_new(doc, "ip6", json_ip(&ep->addr6));
 		json_object_set(doc, "aliases", ep->aliases);
 		if (ep->unready)
 			json_object_set_new(doc, "ready", json_false());

@@ -10,7 +10,7 @@
 #include "reconcile.h"
 
 /* Frontends of one service: its VIP's ports, its published ones, the echo. */
-#define FRONTENDS_MAX (3 * PORTS_MAX + 1)
+#define FRONTENDS_MAX (RANGES_MAX * (3 * PORTS_MAX + 1))
 
 struct mark {
 	/* network, name: "default/redis" */

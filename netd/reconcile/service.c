@@ -30,7 +30,7 @@ static bool frontend_eq(const struct want_frontend *a,
 			const struct want_frontend *b)
 {
 	return ip_eq(&a->addr, &b->addr) && a->port == b->port &&
-	       a->proto == b->proto;
+	       a->proto == b->proto && a->v6 == b->v6;
 }
 
 /* Takes back every frontend that is not among `keep`. */

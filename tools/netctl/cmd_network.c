@@ -11,6 +11,7 @@ static const struct out_column columns[] = {
 	{ "PODS", "pods", OUT_RIGHT, NULL },
 	{ "SERVICES", "services", OUT_RIGHT, NULL },
 	{ "GATEWAY", "gateway", OUT_WIDE, NULL },
+	{ "GATEWAY6", "gateway6", OUT_WIDE, NULL },
 	{ "MTU", "mtu", OUT_WIDE | OUT_RIGHT, NULL },
 	{ "DRIVER", "driver", OUT_WIDE, NULL },
 	{ "LABELS", "labels", OUT_WIDE, NULL },

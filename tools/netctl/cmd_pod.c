@@ -9,7 +9,7 @@
 #include "enter.h"
 #include "netd/util.h"
 
-/* Each attachment as NETWORK=ADDRESS. */
+/* Each attachment as NETWORK=ADDRESS, or NETWORK=ADDRESS,ADDRESS6. */
 static char *addresses_text(const json_t *value)
 {
 	char *all = xstrdup("");
@@ -20,8 +20,11 @@ static char *addresses_text(const json_t *value)
 		AUTO(str_freep)
 		char *network = out_text(json_object_get(at, "network"));
 		AUTO(str_freep) char *ip = out_text(json_object_get(at, "ip"));
+		AUTO(str_freep)
+		char *ip6 = out_text(json_object_get(at, "ip6"));
 
-		all = out_join(all, xasprintf("%s=%s", network, ip));
+		all = out_join(all, xasprintf("%s=%s%s%s", network, ip,
+					      *ip6 ? "," : "", ip6));
 	}
 	return all;
 }

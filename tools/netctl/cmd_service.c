@@ -41,6 +41,7 @@ static const struct out_column columns[] = {
 	{ "NAME", "name", 0, NULL },
 	{ "NETWORK", "network", 0, NULL },
 	{ "VIP", "vip", 0, NULL },
+	{ "VIP6", "vip6", OUT_IF_ANY, NULL },
 	{ "MODE", "mode", 0, NULL },
 	{ "PORTS", "ports", OUT_CUT, port_text },
 	{ "PUBLISHED", "published", OUT_CUT, published_text },
@@ -56,6 +57,7 @@ static const struct out_column columns[] = {
 
 static const struct out_column backend_columns[] = {
 	{ "ADDRESS", "address", 0, NULL },
+	{ "ADDRESS6", "address6", OUT_IF_ANY, NULL },
 	{ "POD", "pod", 0, NULL },
 	{ "NODE", "node", 0, NULL },
 	{ "STATE", "state", OUT_STATE, NULL },
