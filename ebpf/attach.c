@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/if_link.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <net/if.h>
@@ -22,6 +23,7 @@
 
 #define POD_PREFIX "pod-"
 #define UPLINK_PREFIX "uplink-"
+#define XDP_PREFIX "xdp-"
 
 /* No interface has this index; the kernel looks at the type first. */
 #define NO_IFINDEX 0x7fffffff
@@ -86,6 +88,8 @@ static void link_drop(const char *path)
 static int link_put(const char *path, int prog, int target, uint32_t ifindex,
 		    enum bpf_attach_type type)
 {
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = type == BPF_XDP ? XDP_FLAGS_DRV_MODE : 0);
 	AUTO(fd_closep) int link = bpf_obj_get(path);
 	int err;
 
@@ -96,7 +100,7 @@ static int link_put(const char *path, int prog, int target, uint32_t ifindex,
 		close(take_fd(link));
 		link_drop(path);
 	}
-	link = bpf_link_create(prog, target, type, NULL);
+	link = bpf_link_create(prog, target, type, &opts);
 	if (link < 0)
 		return link;
 	err = pin_anew(link, path);
@@ -311,6 +315,21 @@ void detach_uplink(struct ebpf *bpf, const char *name)
 	uplink_unpin(bpf->links_dir, path + strlen(bpf->links_dir) + 1);
 }
 
+int attach_xdp(struct ebpf *bpf, const char *name, uint32_t ifindex)
+{
+	AUTO(str_freep) char *path = pin_path(bpf, XDP_PREFIX, name);
+
+	return link_put(path, bpf_program__fd(bpf->skel->progs.xdp_uplink),
+			(int)ifindex, ifindex, BPF_XDP);
+}
+
+void detach_xdp(struct ebpf *bpf, const char *name)
+{
+	AUTO(str_freep) char *path = pin_path(bpf, XDP_PREFIX, name);
+
+	link_drop(path);
+}
+
 static void sweep_one(void *arg, const char *name)
 {
 	const struct ebpf *bpf = arg;
@@ -331,9 +350,12 @@ static void audit_one(void *arg, const char *name)
 {
 	struct ebpf *bpf = arg;
 	const char *uplink = str_after(name, UPLINK_PREFIX);
+	const char *xdp = str_after(name, XDP_PREFIX);
 
 	if (uplink && !uplink_is_known(bpf, uplink))
 		uplink_unpin(bpf->links_dir, name);
+	if (xdp && !uplink_is_known(bpf, xdp))
+		detach_xdp(bpf, xdp);
 }
 
 int attach_audit_end(struct ebpf *bpf)

@@ -4,11 +4,12 @@
  *
  * With tcx (6.6) and on cgroups an attachment is a link, pinned below links/
  * under the name of what it is for: "tunnel-in", "tunnel-out", "uplink-NAME",
- * "sock-HOOK". A link that lives gets the new program; one whose interface is
- * gone stays pinned and dead, and is swept. Without tcx, and on pods' links
- * always, a clsact filter of fixed handle and priority is replaced; it goes
- * with its interface. Only for uplinks, which are not ours to remove, the
- * program is pinned under the same name, as the mark that a filter is there.
+ * "xdp-NAME", "sock-HOOK". A link that lives gets the new program; one whose
+ * interface is gone stays pinned and dead, and is swept. Without tcx, and on
+ * pods' links always, a clsact filter of fixed handle and priority is replaced;
+ * it goes with its interface. Only for uplinks, which are not ours to remove,
+ * the program is pinned under the same name, as the mark that a filter is
+ * there.
  */
 #pragma once
 
@@ -30,6 +31,10 @@ bool attach_pod_is(const struct ebpf *bpf, uint32_t ifindex);
 
 int attach_uplink(struct ebpf *bpf, const char *name, uint32_t ifindex);
 void detach_uplink(struct ebpf *bpf, const char *name);
+
+/* In the interface's driver, or not at all. */
+int attach_xdp(struct ebpf *bpf, const char *name, uint32_t ifindex);
+void detach_xdp(struct ebpf *bpf, const char *name);
 
 /* Unpins dead links. */
 void attach_sweep(struct ebpf *bpf);

@@ -195,10 +195,14 @@ static int pin_maps(struct ebpf *bpf)
 		AUTO(str_freep) char *path = NULL;
 		int err;
 
-		/* Constants and scratch memory belong to one load. */
+		/*
+		 * Constants, scratch memory and what is known by attaching
+		 * belong to one load.
+		 */
 		if (bpf_map__is_internal(map) ||
 		    map == bpf->skel->maps.work_map ||
-		    map == bpf->skel->maps.origins)
+		    map == bpf->skel->maps.origins ||
+		    map == bpf->skel->maps.xdp_links)
 			continue;
 		path = map_path(bpf, map);
 		err = bpf_map__set_pin_path(map, path);

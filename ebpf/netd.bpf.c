@@ -6,6 +6,7 @@
  *   from_overlay  netd0, ingress             overlay.bpf.h
  *   to_overlay    netd0, egress              overlay.bpf.h
  *   from_uplink   the underlay's interfaces  uplink.bpf.h
+ *   xdp_uplink    the same, in their driver  xdp.bpf.h
  *   sock_*        the cgroup tree's root     sock.bpf.h
  *
  * A packet is parsed once (parse.bpf.h); steps answer with a verdict of tc or
@@ -25,6 +26,7 @@
 #include "pod.bpf.h"
 #include "sock.bpf.h"
 #include "uplink.bpf.h"
+#include "xdp.bpf.h"
 
 static __always_inline int verdict(struct __sk_buff *skb, int rc,
 				   enum abi_hook hook)
@@ -60,6 +62,13 @@ int from_uplink(struct __sk_buff *skb)
 
 	return rc == UPLINK_NOT_OURS ? TC_ACT_UNSPEC
 				     : verdict(skb, rc, ABI_HOOK_FROM_UPLINK);
+}
+
+/* Packets in several pieces are looked at, too, and left to the stack. */
+SEC("xdp.frags")
+int xdp_uplink(struct xdp_md *ctx)
+{
+	return xdp_packet(ctx);
 }
 
 SEC("cgroup/connect4")

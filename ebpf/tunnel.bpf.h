@@ -74,19 +74,25 @@ static __always_inline __u32 tunnel_wire_len(struct __sk_buff *skb)
 	return len + TUNNEL_LEN;
 }
 
-static __always_inline void
-tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
+/* What the outer headers say of the packet in them. */
+struct tunnel_of {
+	__u32 hash;
+	/* From its IP header on. */
+	__u32 len;
+	/* ETH_P_IP or ETH_P_IPV6. */
+	__be16 type;
+	__u8 ecn;
+};
+
+static __always_inline void tunnel_fill(struct tunnel_hdr *h,
+					const struct tunnel_of *of, __be32 vtep,
+					__u32 vni)
 {
-	__u32 hash = bpf_get_hash_recalc(skb);
-	__u32 len = skb->len - ETH_HLEN + TUNNEL_LEN;
-	__u8 tos = 0;
+	__u32 len = of->len + TUNNEL_LEN;
+	__u32 hash = of->hash;
+	__u8 tos = of->ecn;
 
 	/* RFC 6040 4.1: the outer packet can be marked for the inner one. */
-	bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1);
-	/* IPv6's traffic class begins half a byte earlier. */
-	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		tos >>= 4;
-	tos &= IP_ECN_MASK;
 	if (tos == IP_ECN_CE)
 		tos = IP_ECN_ECT_0;
 
@@ -112,7 +118,7 @@ tunnel_fill(struct tunnel_hdr *h, struct __sk_buff *skb, __be32 vtep, __u32 vni)
 	h->vxlan.vni = bpf_htonl(vni << 8);
 	for (int i = 0; i < 6; i++)
 		h->vxlan.inner.h_source[i] = config.tunnel_mac[i];
-	h->vxlan.inner.h_proto = skb->protocol;
+	h->vxlan.inner.h_proto = of->type;
 }
 
 /* Not a verdict: netd0 has to do it. */
@@ -135,6 +141,21 @@ static __always_inline int tunnel_is_fragment(struct __sk_buff *skb, __u32 at,
 	}
 	bpf_skb_load_bytes(skb, at + 6, &bits, sizeof(bits));
 	return (bits & bpf_htons(IP_FRAGMENT_BITS)) != 0;
+}
+
+static __always_inline void tunnel_look(struct __sk_buff *skb,
+					struct tunnel_of *of)
+{
+	__u8 tos = 0;
+
+	bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1);
+	/* IPv6's traffic class begins half a byte earlier. */
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		tos >>= 4;
+	of->ecn = tos & IP_ECN_MASK;
+	of->type = skb->protocol;
+	of->len = skb->len - ETH_HLEN;
+	of->hash = bpf_get_hash_recalc(skb);
 }
 
 /*
@@ -162,11 +183,13 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 	__u32 ifindex = u.fib.ifindex;
 	/* The route's gateway, or the node itself. */
 	__be32 hop = u.fib.ipv4_dst;
+	struct tunnel_of of;
 
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TUNNEL_BY_DEVICE;
 	__builtin_memset(&u, 0, sizeof(u));
-	tunnel_fill(&u.h, skb, vtep, vni);
+	tunnel_look(skb, &of);
+	tunnel_fill(&u.h, &of, vtep, vni);
 	if (bpf_skb_adjust_room(skb, TUNNEL_LEN, BPF_ADJ_ROOM_MAC,
 				BPF_F_ADJ_ROOM_FIXED_GSO |
 					BPF_F_ADJ_ROOM_NO_CSUM_RESET |

@@ -16,11 +16,13 @@
 
 #include "attach.h"
 #include "load.h"
+#include "xdp.h"
 
 struct uplink {
 	UT_hash_handle hh;
 	char name[LINK_NAME_LEN];
 	uint32_t ifindex;
+	bool xdp;
 };
 
 static struct uplink *uplink_find(const struct ebpf *bpf, const char *name)
@@ -83,6 +85,7 @@ int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex)
 		HASH_ADD_STR(bpf->uplinks, name, up);
 	}
 	up->ifindex = ifindex;
+	up->xdp = ethernet && xdp_put(bpf, name, ifindex);
 	return 0;
 }
 
@@ -94,9 +97,20 @@ int ebpf_uplink_del(struct ebpf *bpf, const char *name)
 	detach_uplink(bpf, name);
 	if (!up)
 		return 0;
+	xdp_del(bpf, name, up->ifindex);
 	HASH_DEL(bpf->uplinks, up);
 	free(up);
 	return 0;
+}
+
+size_t ebpf_xdp_links(const struct ebpf *bpf)
+{
+	const struct uplink *up;
+	size_t n = 0;
+
+	for (up = bpf->uplinks; up; up = up->hh.next)
+		n += up->xdp;
+	return n;
 }
 
 void uplink_free_all(struct ebpf *bpf)

@@ -240,6 +240,13 @@ static void add_guards(struct netd *d, const char *endpoint)
 	freeaddrinfo(list);
 }
 
+static enum ebpf_xdp xdp_mode(const struct config *cfg)
+{
+	if (str_eq(cfg->xdp, "on"))
+		return EBPF_XDP_ON;
+	return str_eq(cfg->xdp, "auto") ? EBPF_XDP_AUTO : EBPF_XDP_OFF;
+}
+
 static int open_kernel(struct netd *d)
 {
 	struct overlay_config overlay = {
@@ -259,6 +266,7 @@ static int open_kernel(struct netd *d)
 		.vtep = d->vtep,
 		.flows_max = d->cfg.flows,
 		.flow_idle_s = d->cfg.flow_idle_s,
+		.xdp = xdp_mode(&d->cfg),
 	};
 	struct overlay_tunnel tunnel;
 	int err = nl_open(&d->nl);

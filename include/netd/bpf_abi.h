@@ -33,6 +33,7 @@
 #define ABI_SOCKETS_MAX 65536
 #define ABI_PEERS_MAX 65536
 #define ABI_RESOLVERS_MAX 65536
+#define ABI_XDP_LINKS_MAX 4096
 
 /*
  * The arena of slots: elements of 64 bytes, since an array's element takes a
@@ -357,6 +358,12 @@ struct abi_peer {
 	__u8 pad[2];
 };
 
+/* An interface whose driver runs the XDP program, by its ifindex. */
+struct abi_xdp_link {
+	__u8 mac[6];
+	__u8 pad[2];
+};
+
 /* Set by the loader before the programs are loaded. */
 struct abi_config {
 	struct abi_addr vtep;
@@ -484,4 +491,5 @@ _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
 _Static_assert(sizeof(struct abi_peer) == 20, "abi_peer");
 _Static_assert(sizeof(struct abi_sample) == 80, "abi_sample");
 _Static_assert(sizeof(struct abi_lane) == 16, "abi_lane");
+_Static_assert(sizeof(struct abi_xdp_link) == 8, "abi_xdp_link");
 _Static_assert(sizeof(struct abi_config) == 28, "abi_config");

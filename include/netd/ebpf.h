@@ -21,6 +21,13 @@
 
 struct ebpf;
 
+/*
+ * Packets to published ports with backends elsewhere, in the uplinks'
+ * drivers: never, where there is a driver of hardware that can, or on every
+ * uplink that can, a veth too.
+ */
+enum ebpf_xdp { EBPF_XDP_OFF, EBPF_XDP_AUTO, EBPF_XDP_ON };
+
 struct ebpf_config {
 	/* Directory in a bpffs, made if missing: pins of maps and links. */
 	const char *pin_dir;
@@ -36,6 +43,7 @@ struct ebpf_config {
 	uint32_t flows_max;
 	/* Seconds until one that says nothing is forgotten, 0: a day. */
 	uint32_t flow_idle_s;
+	enum ebpf_xdp xdp;
 };
 
 #define EBPF_FLOW_IDLE_S 86400
@@ -112,6 +120,8 @@ int ebpf_resolvers_put(struct ebpf *bpf, const struct ip_addr *addrs,
 /* from_uplink on an interface of the host; one without Ethernet has none. */
 int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex);
 int ebpf_uplink_del(struct ebpf *bpf, const char *name);
+/* On how many of them does the driver run the XDP program? */
+size_t ebpf_xdp_links(const struct ebpf *bpf);
 
 /*
  * Backends of one frontend, all at once; readers see the old or the new set.

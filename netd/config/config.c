@@ -502,7 +502,7 @@ void config_free(struct config *cfg)
 		&cfg->ns_dir,	   &cfg->resolv_dir, &cfg->cni_dir,
 		&cfg->dns_dir,	   &cfg->probe_dir,  &cfg->pin_dir,
 		&cfg->db_file,	   &cfg->pid_file,   &cfg->docker_socket,
-		&cfg->docker_host,
+		&cfg->docker_host, &cfg->xdp,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(owned); i++)

@@ -68,6 +68,8 @@ struct config {
 	/* 0: from the underlay. */
 	uint32_t mtu;
 	bool fast_path;
+	/* "off", "auto" or "on". */
+	char *xdp;
 	/* Entries of the table of connections, and seconds of silence. */
 	uint32_t flows, flow_idle_s;
 	/* How long a backend goes on after nobody is led there any more. */

@@ -81,6 +81,13 @@ static const char *check_listen(const char *text)
 			 "127.0.0.55";
 }
 
+static const char *check_xdp(const char *text)
+{
+	return str_eq(text, "off") || str_eq(text, "auto") || str_eq(text, "on")
+		       ? NULL
+		       : "is none of off, auto and on";
+}
+
 static const char *check_user(const char *text)
 {
 	return *text && only(text, "._-") ? NULL : "is no user's name";
@@ -151,6 +158,8 @@ const struct config_key config_keys[] = {
 	{ "overlay.flow_idle", KEY_SECONDS, AT(flow_idle_s), .preset = "24h",
 	  .min = 60, .max = 432000 },
 	{ "overlay.fast_path", KEY_BOOL, AT(fast_path), .preset = "true" },
+	{ "overlay.xdp", KEY_STR, AT(xdp), .preset = "off",
+	  .check = check_xdp },
 	{ "lb.leave", KEY_MILLIS, AT(leave_ms), .preset = "500ms",
 	  .min = 0, .max = 60000 },
 	{ "ipam.pools", KEY_PREFIXES, AT(pools), LEN(pools_len),

@@ -29,9 +29,15 @@ static void read_sysctl(const char *path, char *buf, size_t size)
 
 static void check_hooks(struct check *c)
 {
+	size_t xdp = ebpf_xdp_links(c->rc->cfg.bpf);
+
 	c->ok = true;
 	str_copy(c->value, sizeof(c->value),
 		 ebpf_has_tcx(c->rc->cfg.bpf) ? "tcx" : "clsact");
+	if (xdp)
+		str_format(c->value + strlen(c->value),
+			   sizeof(c->value) - strlen(c->value),
+			   ", XDP on %zu uplinks", xdp);
 }
 
 /* Neither is wrong. */

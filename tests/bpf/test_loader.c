@@ -311,6 +311,43 @@ static void test_uplink(void **state)
 	assert_int_not_equal(ebpf_uplink_put(w->bpf, "nolink0", 12345), 0);
 }
 
+/* A veth's driver only where it is asked for, and not after. */
+static void test_uplink_xdp(void **state)
+{
+	static const enum ebpf_xdp modes[] = { EBPF_XDP_ON, EBPF_XDP_ON,
+					       EBPF_XDP_AUTO };
+	struct bpf_link_info info, before = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		w->xdp = modes[i];
+		reopen();
+		OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
+		audit(world_tables);
+		info = link_info("xdp-up0");
+		assert_int_equal(info.id != 0, modes[i] == EBPF_XDP_ON);
+		assert_int_equal(ebpf_xdp_links(w->bpf),
+				 modes[i] == EBPF_XDP_ON);
+		if (info.id && before.id) {
+			assert_int_equal(info.id, before.id);
+			assert_int_not_equal(info.prog_id, before.prog_id);
+		}
+		before = info;
+	}
+	w->xdp = EBPF_XDP_ON;
+	reopen();
+	OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
+	assert_int_not_equal(link_info("xdp-up0").id, 0);
+	OK(ebpf_uplink_del(w->bpf, "up0"));
+	assert_int_equal(link_info("xdp-up0").id, 0);
+	OK(ebpf_uplink_put(w->bpf, "up0", w->uplink));
+	/* Another process that does not name it. */
+	w->xdp = EBPF_XDP_OFF;
+	reopen();
+	audit(world_tables);
+	assert_int_equal(link_info("xdp-up0").id, 0);
+}
+
 static bool filter_is_there(const char *dev)
 {
 	AUTO(str_freep)
@@ -654,6 +691,7 @@ int main(void)
 		cmocka_unit_test(test_sweep_dead),
 		cmocka_unit_test(test_pod_vanished),
 		cmocka_unit_test(test_uplink),
+		cmocka_unit_test(test_uplink_xdp),
 		cmocka_unit_test(test_nodes_share_an_address),
 		cmocka_unit_test(test_net_changes),
 		cmocka_unit_test(test_frontend_weights),

@@ -20,7 +20,7 @@
 
 static struct world world;
 
-enum program { FROM_POD, FROM_OVERLAY, TO_OVERLAY, FROM_UPLINK };
+enum program { FROM_POD, FROM_OVERLAY, TO_OVERLAY, FROM_UPLINK, XDP_UPLINK };
 
 struct row {
 	const char *name;
@@ -53,6 +53,7 @@ struct row {
 #include "rows_pod6.h"
 #include "rows_vip6.h"
 #include "rows_mesh6.h"
+#include "rows_xdp.h"
 
 static int program_fd(enum program program)
 {
@@ -62,6 +63,7 @@ static int program_fd(enum program program)
 		[FROM_OVERLAY] = skel->progs.from_overlay,
 		[TO_OVERLAY] = skel->progs.to_overlay,
 		[FROM_UPLINK] = skel->progs.from_uplink,
+		[XDP_UPLINK] = skel->progs.xdp_uplink,
 	};
 
 	return bpf_program__fd(progs[program]);
@@ -111,15 +113,26 @@ static void row_defaults(struct row *r)
 	defaults(&r->out, TUNNEL_MAC, r->in.dmac);
 }
 
+/* A driver's verdict in tc's words. */
+static int verdict_of(enum program program, uint32_t retval)
+{
+	if (program != XDP_UPLINK)
+		return (int)retval;
+	return retval == XDP_PASS			    ? NOT_OURS
+	       : retval == XDP_TX || retval == XDP_REDIRECT ? REDIRECT
+							    : DROP;
+}
+
 static void run_row(const struct row *row)
 {
 	struct row r = *row;
 	uint8_t in[FRAME_MAX], want[FRAME_MAX], out[FRAME_MAX + 64];
 	struct __sk_buff ctx = { .ifindex = if_nametoindex(r.dev) };
+	struct xdp_md xdp = { .ingress_ifindex = if_nametoindex(r.dev) };
 	struct world_drops before = world_drops(&world, r.reason);
 	struct world_drops after;
 	size_t want_len;
-	int err;
+	int err, verdict;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_out = out,
 		    .data_size_out = sizeof(out), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), .repeat = 1);
@@ -127,13 +140,18 @@ static void run_row(const struct row *row)
 	row_defaults(&r);
 	opts.data_size_in = (uint32_t)packet_build(&r.in, in);
 	want_len = packet_build(&r.out, want);
+	if (r.program == XDP_UPLINK) {
+		xdp.data_end = opts.data_size_in;
+		opts.ctx_in = &xdp;
+		opts.ctx_size_in = sizeof(xdp);
+	}
 	err = bpf_prog_test_run_opts(program_fd(r.program), &opts);
 	if (err)
 		fail_msg("%s: cannot run: %d", r.name, err);
 	after = world_drops(&world, r.reason);
-	if ((int)opts.retval != r.verdict)
-		fail_msg("%s: verdict %d, not %d", r.name, (int)opts.retval,
-			 r.verdict);
+	verdict = verdict_of(r.program, opts.retval);
+	if (verdict != r.verdict)
+		fail_msg("%s: verdict %d, not %d", r.name, verdict, r.verdict);
 	if (after.all - before.all != (r.verdict == DROP))
 		fail_msg("%s: %d drops counted", r.name,
 			 (int)(after.all - before.all));
@@ -194,6 +212,7 @@ RUN(rows_published6)
 RUN(rows_error6)
 RUN(rows_size6)
 RUN(rows_frag6)
+RUN(rows_xdp)
 
 /* The device is told the way, and the packet is as it was. */
 static void test_slow_path(void **state)
@@ -205,6 +224,11 @@ static void test_slow_path(void **state)
 		  FROM_UPLINK,
 		  "up0",
 		  { SEGMENT("10.1.1.10", 80, A, 1, ACK), FROM_OTHER(BLUE) },
+		  NOT_OURS },
+		{ "to tc",
+		  XDP_UPLINK,
+		  "up0",
+		  { SEGMENT(CLIENT, 6000, "192.0.2.1", 8001, SYN) },
 		  NOT_OURS },
 	};
 
@@ -248,10 +272,15 @@ int main(void)
 		cmocka_unit_test(test_rows_error6),
 		cmocka_unit_test(test_rows_size6),
 		cmocka_unit_test(test_rows_frag6),
+		cmocka_unit_test(test_rows_xdp),
 	};
 
 	world_enter();
+	world.xdp = EBPF_XDP_ON;
 	world_make(&world);
 	world_v6(&world);
+	sh("ip neigh add 192.0.2.2 lladdr " NEIGHBOUR_MAC " dev up0");
+	if (ebpf_uplink_put(world.bpf, "up0", world.uplink))
+		fail_msg("%s", ebpf_error(world.bpf));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,7 @@ struct world {
 	const char *tunnel_mac;
 	/* 0: as many as it is by default. */
 	uint32_t flows_max;
+	enum ebpf_xdp xdp;
 };
 
 /* A shell for what `ip` does shortest; it must work. */
@@ -141,6 +142,7 @@ static inline void world_open(struct world *w)
 		.vxlan_port = 4789,
 		.vtep = ip(w->vtep ? w->vtep : "192.0.2.1"),
 		.flows_max = w->flows_max,
+		.xdp = w->xdp,
 	};
 
 	if (ebpf_open(&config, &w->bpf))
