@@ -28,15 +28,15 @@ struct {
 	__type(value, struct abi_xdp_link);
 } xdp_links SEC(".maps");
 
-/* Ethernet, IPv4 and the part of TCP's or UDP's header that is looked at. */
+/* Ethernet, IPv4, and of TCP's header what UDP's has too. */
 struct xdp_headers {
 	struct ethhdr eth;
 	struct iphdr ip;
-	union {
-		struct udphdr udp;
-		__u8 tcp[14];
-	};
+	struct udphdr l4;
 } __attribute__((packed));
+
+/* As far as a TCP header is looked at. */
+#define XDP_TCP_LEN 14
 
 /* 0: a whole packet of TCP or UDP over IPv4, no options, to this interface. */
 static __always_inline int xdp_parse(struct xdp_md *ctx, struct pkt *p,
@@ -67,12 +67,15 @@ static __always_inline int xdp_parse(struct xdp_md *ctx, struct pkt *p,
 
 	addr_set_v4(&p->src, h->ip.saddr);
 	addr_set_v4(&p->dst, h->ip.daddr);
-	p->sport = h->udp.source;
-	p->dport = h->udp.dest;
+	p->sport = h->l4.source;
+	p->dport = h->l4.dest;
 	if (p->proto == IPPROTO_TCP) {
-		const __be32 *word = (const void *)h->tcp;
+		const __u8 *tcp = (const void *)&h->l4;
+		const __be32 *word = (const void *)tcp;
 
-		p->detail = h->tcp[13];
+		if ((void *)(tcp + XDP_TCP_LEN) > end)
+			return 1;
+		p->detail = tcp[XDP_TCP_LEN - 1];
 		p->seq = bpf_ntohl(word[1]);
 		p->ack = bpf_ntohl(word[2]);
 	}
