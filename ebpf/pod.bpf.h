@@ -348,6 +348,9 @@ static __always_inline int pod_ip(struct __sk_buff *skb, __be16 type,
 		return err;
 	if (!addr_eq(&p.src, &pod->addrs[v6]) && !pod_owns(&p.src, client))
 		return -ABI_DROP_SPOOF_IP;
+	/* Source routes lead past what is checked here (RFC 7126, 4.3). */
+	if (!v6 && p.l4 != L3_OFF + sizeof(struct iphdr))
+		return -ABI_DROP_IP_OPTIONS;
 	frag_ports(&p, ABI_FRAG_POD, skb->ifindex);
 	stays = pod_stays(&pod->ranges[v6], &p.dst) && client->vni == pod->vni;
 	if (!stays)

@@ -231,6 +231,19 @@ reply_ip_header(struct iphdr *ip, const struct pkt *p, __u8 proto, __u16 len)
 	ip->check = csum_fold(bpf_csum_diff(0, 0, (void *)ip, sizeof(*ip), 0));
 }
 
+/* The TCP header that is refused: a RST is never, nor one that lies. */
+static __always_inline int reply_rst_to(struct __sk_buff *skb,
+					const struct pkt *p, struct tcphdr *in)
+{
+	if (bpf_skb_load_bytes(skb, p->l4, in, sizeof(*in)))
+		return -ABI_DROP_RUNT;
+	if (in->rst)
+		return -ABI_DROP_NO_BACKEND;
+	if (in->doff < 5 || p->l4 - L3_OFF + in->doff * 4 > p->len)
+		return -ABI_DROP_RUNT;
+	return 0;
+}
+
 /* Sequence numbers of a RST: RFC 9293 3.10.7.1. */
 static __always_inline void reply_rst_numbers(struct tcphdr *rst,
 					      const struct tcphdr *in,
@@ -253,11 +266,13 @@ __noinline int reply_rst(struct __sk_buff *skb, const struct pkt *p,
 	struct reply_ip h = {};
 	struct tcphdr in;
 	__u32 sum;
+	int err;
 
-	if (!p || bpf_skb_load_bytes(skb, p->l4, &in, sizeof(in)))
-		return -ABI_DROP_RUNT;
-	if (in.rst)
-		return -ABI_DROP_NO_BACKEND;
+	if (!p)
+		return -ABI_DROP_KERNEL;
+	err = reply_rst_to(skb, p, &in);
+	if (err)
+		return err;
 
 	reply_ip_header(&h.ip, p, IPPROTO_TCP, sizeof(h));
 	h.tcp.source = p->dport;
@@ -283,11 +298,13 @@ __noinline int reply_rst6(struct __sk_buff *skb, const struct pkt *p,
 {
 	struct reply_ip6 h = {};
 	struct tcphdr in;
+	int err;
 
-	if (!p || bpf_skb_load_bytes(skb, p->l4, &in, sizeof(in)))
-		return -ABI_DROP_RUNT;
-	if (in.rst)
-		return -ABI_DROP_NO_BACKEND;
+	if (!p)
+		return -ABI_DROP_KERNEL;
+	err = reply_rst_to(skb, p, &in);
+	if (err)
+		return err;
 
 	reply6_header(&h.ip, p, IPPROTO_TCP, sizeof(h.tcp));
 	h.tcp.source = p->dport;

@@ -378,6 +378,7 @@ struct abi_config {
 	X(NO_POD, "no_pod", "from an interface that is no pod's (yet)")        \
 	X(SPOOF_MAC, "spoof_mac", "source MAC is not the pod's")               \
 	X(SPOOF_IP, "spoof_ip", "source address is not the pod's")             \
+	X(IP_OPTIONS, "ip_options", "IP options, which pods may not send")     \
 	X(SPOOF_ARP, "spoof_arp", "ARP sender is not the pod")                 \
 	X(ARP, "arp", "ARP that needs no answer")                              \
 	X(ETHERTYPE, "ethertype", "neither IP nor ARP, or VLAN-tagged")        \

@@ -47,7 +47,12 @@ struct spec {
 	/* Do not (0x4000), more fragments (0x2000) and offset. */
 	uint16_t frag;
 	uint16_t id;
-	uint8_t ttl;
+	/* 0: 64; 256: 0. */
+	uint16_t ttl;
+	/* IP: 12 bytes of options, this one and padding. */
+	uint8_t option;
+	/* TCP: the offset it says, 0: what is true; 16: 0. */
+	uint8_t doff;
 	/* Bytes of payload; quoted: those of this frame's IP packet. */
 	uint16_t payload;
 	const struct spec *quote;
@@ -181,7 +186,7 @@ static inline size_t packet_l4(const struct spec *s, uint8_t *p)
 	if (s->proto == TCP) {
 		put32(p + 4, s->seq);
 		put32(p + 8, s->ack);
-		p[12] = (uint8_t)(head / 4 << 4);
+		p[12] = (uint8_t)((s->doff ? s->doff : head / 4) << 4);
 		p[13] = (uint8_t)s->flags;
 		put16(p + 14, s->flags & RST ? 0 : 512);
 		if (s->mss) {
@@ -336,7 +341,7 @@ static inline size_t packet_ip6(const struct spec *s, uint8_t *ip)
 static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 {
 	uint8_t *ip = frame + 14;
-	size_t len;
+	size_t head = 20, len;
 
 	memset(frame, 0, FRAME_MAX);
 	put_mac(frame, s->dmac);
@@ -355,17 +360,23 @@ static inline size_t packet_build(const struct spec *s, uint8_t *frame)
 		return s->cut ? s->cut : len;
 	}
 
-	len = 20 + packet_l4(s, ip + 20);
-	ip[0] = s->version_ihl ? s->version_ihl : 0x45;
+	if (s->option) {
+		head += 12;
+		ip[20] = s->option;
+		ip[21] = 11;
+		ip[22] = 4;
+	}
+	len = head + packet_l4(s, ip + head);
+	ip[0] = s->version_ihl ? s->version_ihl : (uint8_t)(0x40 | head / 4);
 	put16(ip + 2, s->ip_len ? s->ip_len : (uint16_t)len);
 	put16(ip + 4, s->id);
 	put16(ip + 6, s->frag);
-	ip[8] = s->ttl ? s->ttl : 64;
+	ip[8] = s->ttl ? (uint8_t)s->ttl : 64;
 	ip[9] = s->proto;
 	put_ip(ip + 12, s->src);
 	put_ip(ip + 16, s->dst);
-	put16(ip + 10, sum_fold(sum_bytes(ip, 20, 0)));
-	packet_l4_check(s, ip, ip + 20, len - 20);
+	put16(ip + 10, sum_fold(sum_bytes(ip, head, 0)));
+	packet_l4_check(s, ip, ip + head, len - head);
 	len += 14;
 	if (s->vni)
 		len = packet_wrap(s, frame, len);

@@ -54,6 +54,7 @@ struct row {
 #include "rows_vip6.h"
 #include "rows_mesh6.h"
 #include "rows_xdp.h"
+#include "rows_odd.h"
 
 static int program_fd(enum program program)
 {
@@ -213,6 +214,11 @@ RUN(rows_error6)
 RUN(rows_size6)
 RUN(rows_frag6)
 RUN(rows_xdp)
+RUN(rows_options)
+RUN(rows_lies)
+RUN(rows_sums)
+RUN(rows_hops)
+RUN(rows_overlap)
 
 /* The device is told the way, and the packet is as it was. */
 static void test_slow_path(void **state)
@@ -273,6 +279,11 @@ int main(void)
 		cmocka_unit_test(test_rows_size6),
 		cmocka_unit_test(test_rows_frag6),
 		cmocka_unit_test(test_rows_xdp),
+		cmocka_unit_test(test_rows_options),
+		cmocka_unit_test(test_rows_lies),
+		cmocka_unit_test(test_rows_sums),
+		cmocka_unit_test(test_rows_hops),
+		cmocka_unit_test(test_rows_overlap),
 	};
 
 	world_enter();
