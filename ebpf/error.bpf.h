@@ -125,43 +125,39 @@ __noinline int error_rewrite6(struct __sk_buff *skb, struct pkt *p,
 {
 	struct work *work = work_get();
 	struct abi_addr *outer, *old;
-	__u32 check, outer_off, quote;
-	__be16 old_port;
+	__u32 check, quote;
 	__sum16 udp = 0;
-	__u64 flags = 0;
 	struct pkt *q;
-	__s64 diff;
-	int err = 0;
 
 	if (!p || !addr || !work)
 		return -ABI_DROP_KERNEL;
 	q = &work->quoted;
 	outer = end == ERROR_SRC ? &p->src : &p->dst;
-	outer_off = end == ERROR_SRC ? L3_SRC6 : L3_DST6;
 	old = end == ERROR_SRC ? &q->src : &q->dst;
-	old_port = end == ERROR_SRC ? q->sport : q->dport;
-	quote = p->l4 + ICMP_HDR_LEN;
 	check = p->l4 + 2;
-
 	if (addr_eq(outer, old)) {
-		err |= rewrite6_addr(skb, check, outer_off, old, addr, 0);
+		if (rewrite6_addr(skb, check,
+				  end == ERROR_SRC ? L3_SRC6 : L3_DST6, old,
+				  addr, 0))
+			return -ABI_DROP_KERNEL;
 		*outer = *addr;
 	}
 	if (q->proto == IPPROTO_UDP)
 		bpf_skb_load_bytes(skb, q->l4 + 6, &udp, sizeof(udp));
-	if (udp) {
+	if (udp)
 		check = q->l4 + 6;
-		flags = BPF_F_MARK_MANGLED_0;
-	}
-	diff = rewrite6_diff(old, addr);
-	err |= bpf_l4_csum_replace(skb, check, 0, diff, flags);
-	err |= bpf_l4_csum_replace(skb, check, old_port, port, flags | 2);
 	/* The quoted packet's destination is our source. */
-	err |= bpf_skb_store_bytes(skb, quote + (end == ERROR_SRC ? 24 : 8),
-				   addr, sizeof(*addr), 0);
-	err |= bpf_skb_store_bytes(skb, q->l4 + (end == ERROR_SRC ? 2 : 0),
-				   &port, sizeof(port), 0);
-	return err ? -ABI_DROP_KERNEL : 0;
+	quote = p->l4 + ICMP_HDR_LEN + (end == ERROR_SRC ? 24 : 8);
+	if (bpf_l4_csum_replace(skb, check, 0, rewrite6_diff(old, addr),
+				udp ? BPF_F_MARK_MANGLED_0 : 0) ||
+	    bpf_l4_csum_replace(skb, check,
+				end == ERROR_SRC ? q->sport : q->dport, port,
+				(udp ? BPF_F_MARK_MANGLED_0 : 0) | 2) ||
+	    bpf_skb_store_bytes(skb, quote, addr, sizeof(*addr), 0) ||
+	    bpf_skb_store_bytes(skb, q->l4 + (end == ERROR_SRC ? 2 : 0), &port,
+				sizeof(port), 0))
+		return -ABI_DROP_KERNEL;
+	return 0;
 }
 
 static __always_inline int

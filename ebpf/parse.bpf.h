@@ -106,11 +106,12 @@ struct pkt {
 	/* TCP: flags; ICMP: type. */
 	__u8 detail;
 	__u8 dont_fragment;
-	__u16 l4;
+	/* Behind two IP headers, in a quote, it is below 256 still. */
+	__u8 l4;
+	/* ABI_IPV4 or ABI_IPV6. */
+	__u8 v6;
 	__u16 len;
 	__be32 id;
-	/* ABI_IPV4 or ABI_IPV6. */
-	__u32 v6;
 	/* TCP, host order. */
 	__u32 seq;
 	__u32 ack;
