@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -62,15 +63,48 @@ static inline struct sockaddr_in inet4(const char *addr, uint16_t port)
 	return s;
 }
 
+/* Of either family; all of it is taken for the shorter address, too. */
+static inline struct sockaddr_storage inet_any(const char *addr, uint16_t port)
+{
+	union {
+		struct sockaddr_storage any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} s = { .any = { .ss_family = AF_INET6 } };
+
+	if (!strchr(addr, ':')) {
+		s.v4 = inet4(addr, port);
+		return s.any;
+	}
+	s.v6.sin6_port = htons(port);
+	if (inet_pton(AF_INET6, addr, &s.v6.sin6_addr) != 1)
+		fail_msg("%s", addr);
+	return s.any;
+}
+
+/* "ADDR PORT" */
+static inline const char *inet_text(const struct sockaddr_storage *s,
+				    char buf[64])
+{
+	char addr[INET6_ADDRSTRLEN], port[8];
+
+	if (getnameinfo((const struct sockaddr *)s, sizeof(*s), addr,
+			sizeof(addr), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		fail_msg("family %d", s->ss_family);
+	snprintf(buf, 64, "%s %s", addr, port);
+	return buf;
+}
+
 /* A bound socket in a namespace (NULL: this one). */
 static inline int sock(const char *ns, int type, const char *addr,
 		       uint16_t port)
 {
-	struct sockaddr_in s = inet4(addr, port);
+	struct sockaddr_storage s = inet_any(addr, port);
 	int one = 1, fd;
 
 	ns_enter(ns);
-	fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	fd = socket(s.ss_family, type | SOCK_CLOEXEC, 0);
 	ns_enter(NULL);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&s, sizeof(s)))
@@ -105,7 +139,7 @@ static inline bool sock_ready(int fd, int ms)
 static inline void sock_send(int fd, const char *to, uint16_t port,
 			     const char *text)
 {
-	struct sockaddr_in s = inet4(to, port);
+	struct sockaddr_storage s = inet_any(to, port);
 
 	if (sendto(fd, text, strlen(text), 0, (struct sockaddr *)&s,
 		   sizeof(s)) < 0)
@@ -116,9 +150,9 @@ static inline void sock_send(int fd, const char *to, uint16_t port,
 static inline void sock_expect(int fd, const char *text, const char *from,
 			       uint16_t port)
 {
-	struct sockaddr_in s, want = inet4(from, port);
+	struct sockaddr_storage s, want = inet_any(from, port);
+	char buf[2048], was[64], text_want[64];
 	socklen_t len = sizeof(s);
-	char buf[2048], addr[32];
 	ssize_t n;
 
 	if (!sock_ready(fd, WAIT_MS))
@@ -128,11 +162,8 @@ static inline void sock_expect(int fd, const char *text, const char *from,
 		fail_msg("recv: %s", strerror(errno));
 	buf[n] = '\0';
 	assert_string_equal(buf, text);
-	inet_ntop(AF_INET, &s.sin_addr, addr, sizeof(addr));
-	if (s.sin_addr.s_addr != want.sin_addr.s_addr ||
-	    s.sin_port != want.sin_port)
-		fail_msg("%s came from %s:%u, not %s:%u", text, addr,
-			 ntohs(s.sin_port), from, port);
+	if (!str_eq(inet_text(&s, was), inet_text(&want, text_want)))
+		fail_msg("%s came from %s, not %s", text, was, text_want);
 }
 
 static inline void sock_expect_nothing(int fd)
@@ -169,17 +200,18 @@ static inline void stream(int from, const char *to, uint16_t port, int listener,
 			  const char *seen_as, void (*between)(void))
 {
 	static char out[STREAM_CHUNK], in[STREAM_CHUNK];
-	struct sockaddr_in s = inet4(to, port);
+	struct sockaddr_storage s = inet_any(to, port);
 	socklen_t s_len = sizeof(s);
 	size_t sent = 0, got = 0, told = 0;
-	char text[32];
+	char text[64];
 	int peer;
 
 	if (connect(from, (struct sockaddr *)&s, sizeof(s)))
 		fail_msg("connect %s:%u: %s", to, port, strerror(errno));
 	peer = accept(listener, (struct sockaddr *)&s, &s_len);
 	assert_true(peer >= 0);
-	inet_ntop(AF_INET, &s.sin_addr, text, sizeof(text));
+	inet_text(&s, text);
+	*strchr(text, ' ') = '\0';
 	if (seen_as)
 		assert_string_equal(text, seen_as);
 	fcntl(from, F_SETFL, O_NONBLOCK);
@@ -318,6 +350,13 @@ static inline void vxlan_expect(int fd, uint32_t vni, const struct spec *inner)
 	packet_build(inner, want);
 	assert_true(n >= 8 + 14 + 28);
 	assert_int_equal(buf[4] << 16 | buf[5] << 8 | buf[6], vni);
+	if (is_v6(inner)) {
+		assert_true(n >= 8 + 14 + 48);
+		assert_memory_equal(buf + 8 + 12, "\x86\xdd", 2);
+		assert_int_equal(buf[8 + 14 + 6], inner->proto);
+		assert_memory_equal(buf + 8 + 14 + 8, want + 14 + 8, 36);
+		return;
+	}
 	assert_int_equal(buf[8 + 14 + 9], inner->proto);
 	assert_memory_equal(buf + 8 + 14 + 12, want + 14 + 12, 8);
 	assert_memory_equal(buf + 8 + 14 + 20, want + 14 + 20, 4);
