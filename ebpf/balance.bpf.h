@@ -128,7 +128,9 @@ error_frontend(const struct pkt *p, const struct pkt *q, __u32 flags)
 
 	if (flags & ERROR_TO_VIP)
 		return frontend_find(&p->dst, q->dport, q->proto);
-	if (!(flags & ERROR_LOCAL))
+	if (flags & ERROR_LOCAL)
+		fe = frontend_find_bound(&p->dst, q->dport, q->proto);
+	else
 		fe = frontend_find_node(&p->dst, p->v6, q->dport, q->proto);
 	return fe ? fe : frontend_find_published(p->v6, q->dport, q->proto);
 }
@@ -264,7 +266,9 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_NO_FRONTEND;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
-	fe = frontend_find_published(p->v6, p->dport, p->proto);
+	fe = frontend_find_bound(&p->dst, p->dport, p->proto);
+	if (!fe)
+		fe = frontend_find_published(p->v6, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
 	if (lb_choose(p, fe, LB_LOCAL, &p->src, work))

@@ -146,7 +146,7 @@ __noinline int lb_find_for(const struct pkt *p, const struct abi_frontend *fe,
 	key.client = *client;
 	key.port = p->dport;
 	key.proto = p->proto;
-	if (flags & LB_VIP)
+	if ((flags & LB_VIP) || (fe->flags & ABI_FRONTEND_BOUND))
 		key.addr = p->dst;
 	return lb_pick_for(&key, fe, flags, &id) ? (int)id : -1;
 }

@@ -82,11 +82,13 @@ static uint32_t elements(uint32_t slots)
 	return (slots + ABI_RUN_SLOTS - 1) / ABI_RUN_SLOTS;
 }
 
-static bool is_published(const struct abi_frontend_key *key)
+/* Handed on between nodes, which have to choose the same. */
+static bool is_published(const struct frontend *fe)
 {
 	static const struct abi_addr none;
 
-	return memcmp(&key->addr, &none, sizeof(none)) == 0;
+	return memcmp(&fe->key.addr, &none, sizeof(none)) == 0 ||
+	       (fe->value.flags & ABI_FRONTEND_BOUND);
 }
 
 static bool is_local(const struct want_backend *b)
@@ -165,6 +167,7 @@ struct abi_frontend_key ebpf_frontend_key(const struct want_frontend *want)
 static uint32_t frontend_flags(const struct want_frontend *want)
 {
 	return (want->node ? ABI_FRONTEND_NODE : 0) |
+	       (want->bound ? ABI_FRONTEND_BOUND : 0) |
 	       (want->maglev ? ABI_FRONTEND_MAGLEV : 0) |
 	       (want->reset_dead ? ABI_FRONTEND_RESET : 0) |
 	       (want->has_sources ? ABI_FRONTEND_SOURCES : 0) |
@@ -313,7 +316,7 @@ static uint32_t fill_uniform(const struct lb *lb, const struct frontend *fe,
 static uint32_t fill_maglev(const struct lb *lb, const struct frontend *fe,
 			    uint32_t *slots)
 {
-	bool small = !is_published(&fe->key) && is_tight(lb);
+	bool small = !is_published(fe) && is_tight(lb);
 	uint32_t size = maglev_size(small ? fe->len / 10 : fe->len);
 	struct maglev_backend *backends =
 		xzalloc((fe->len + 1) * sizeof(*backends));
@@ -382,7 +385,7 @@ static int runs_write(struct lb *lb, struct frontend *fe)
 {
 	static uint32_t slots[SLOTS_MAX + 1 + MAGLEV_BACKENDS_MAX];
 	struct abi_frontend *v = &fe->value;
-	bool published = is_published(&fe->key);
+	bool published = is_published(fe);
 	bool maglev = published || (v->flags & ABI_FRONTEND_MAGLEV);
 	uint32_t n;
 	int err;

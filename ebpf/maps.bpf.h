@@ -243,6 +243,18 @@ frontend_find_node(const struct abi_addr *addr, __u32 v6, __be16 port,
 	return fe ? fe : bpf_map_lookup_elem(&frontends, &any);
 }
 
+/* A port published on one address: another node's, or this one's. */
+static __always_inline struct abi_frontend *
+frontend_find_bound(const struct abi_addr *addr, __be16 port, __u8 proto)
+{
+	struct abi_frontend *fe;
+
+	if (!node_ports_used || !port)
+		return NULL;
+	fe = frontend_find(addr, port, proto);
+	return fe && (fe->flags & ABI_FRONTEND_BOUND) ? fe : NULL;
+}
+
 static __always_inline int source_may(const struct abi_frontend *fe,
 				      const struct abi_addr *src, __u32 v6,
 				      __be16 port, __u8 proto)

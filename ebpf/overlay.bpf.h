@@ -103,7 +103,8 @@ static __always_inline int overlay_reply(struct __sk_buff *skb,
 			return -ABI_DROP_NO_FRONTEND;
 	}
 	if (!pkt_has_ports(about) ||
-	    !frontend_find_published(p->v6, about->sport, about->proto))
+	    (!frontend_find_published(p->v6, about->sport, about->proto) &&
+	     !frontend_find_bound(&about->src, about->sport, about->proto)))
 		return -ABI_DROP_NO_FRONTEND;
 	if (about == p)
 		flow_track_reply(p);

@@ -120,7 +120,7 @@ sock_backend_for(const struct sock_dst *dst, const struct abi_frontend *fe,
 	__u32 id;
 
 	affinity_client_pod(&key.client, netns);
-	if (flags & LB_VIP)
+	if ((flags & LB_VIP) || (fe->flags & ABI_FRONTEND_BOUND))
 		key.addr = dst->addr;
 	return lb_pick_for(&key, fe, 0, &id);
 }

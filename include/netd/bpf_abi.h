@@ -166,6 +166,9 @@ struct abi_frontend_key {
 #define ABI_FRONTEND_MAGLEV 8u
 /* Asked by those in `sources` alone. */
 #define ABI_FRONTEND_SOURCES 16u
+/* A port of this address alone that every node knows: nodes that have it send
+ * what comes to the backends' nodes, as they do with published ones. */
+#define ABI_FRONTEND_BOUND 32u
 /* Above: seconds for which a client keeps its backend; 0: a flow's life. */
 #define ABI_FRONTEND_AFFINITY_SHIFT 8
 

@@ -120,6 +120,9 @@ struct want_frontend {
 	 * for its processes only), none all of them. It goes before a
 	 * published one. */
 	bool node;
+	/* With `node`: published on addr, by whichever node has it; all have
+	 * to be told. */
+	bool bound;
 	/* A VIP's backends by Maglev, as a published port's always are. */
 	bool maglev;
 	/* TCP connections to a backend that is gone are reset. */

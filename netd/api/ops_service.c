@@ -9,6 +9,7 @@
 #include "json.h"
 #include "network.h"
 #include "pair.h"
+#include "pod_port.h"
 #include "service.h"
 #include "service_dns.h"
 #include "service_tune.h"
@@ -47,43 +48,90 @@ struct service *call_service(struct call *call, struct net **net)
 	return s;
 }
 
-/* Somebody else's claim that covers the port. */
-static const struct port_claim *claim_of(const struct model *m,
-					 const struct port *p)
+/* "tcp/8080-8080@192.0.2.1" */
+static const char *claim_key(const struct port *p, char key[PATH_LEN])
 {
-	for (const struct port_claim *c = m->ports; c; c = c->hh.next)
-		if (c->proto == p->proto && p->port >= c->first &&
-		    p->port <= c->last)
-			return c;
-	return NULL;
+	char ip[IP_STRLEN] = "";
+
+	if (!ip_is_none(&p->host))
+		ip_str(&p->host, ip);
+	snprintf(key, PATH_LEN, "%s/%u-%u%s%s", proto_name(p->proto), p->port,
+		 p->port, *ip ? "@" : "", ip);
+	return key;
 }
 
 static bool is_published(const struct service *s, const struct port *p)
 {
 	for (size_t i = 0; s && i < s->published_len; i++)
 		if (s->published[i].port == p->port &&
-		    s->published[i].proto == p->proto)
+		    s->published[i].proto == p->proto &&
+		    ip_eq(&s->published[i].host, &p->host))
 			return true;
 	return false;
+}
+
+static bool is_nodes(const struct model *m, const struct ip_addr *addr)
+{
+	for (const struct node *n = m->nodes; n; n = n->hh.next) {
+		if (n->rev && ip_eq(&n->vtep, addr))
+			return true;
+		for (uint32_t i = 0; n->rev && i < n->addrs_len; i++)
+			if (ip_eq(&n->addrs[i], addr))
+				return true;
+	}
+	return false;
+}
+
+/* An address that some node has, where no pod of ours has the port. */
+static int check_host(struct call *call, const struct port *p)
+{
+	const struct pod_port port = { .host = p->host,
+				       .port = p->port,
+				       .proto = p->proto };
+	const struct pod *pod;
+	char ip[IP_STRLEN];
+
+	if (ip_is_none(&p->host))
+		return 0;
+	ip_str(&p->host, ip);
+	if (!ip_is_loopback(&p->host) && !is_nodes(call->m, &p->host))
+		return refuse(&call->refusal, API_INVALID, "publish",
+			      "see: netctl node ls -o wide",
+			      "port %u/%s: no node has the address %s", p->port,
+			      proto_name(p->proto), ip);
+	pod = pod_port_owner(call->m, &port);
+	if (pod)
+		return refuse(
+			&call->refusal, API_CONFLICT, "publish",
+			"publish another port, or remove it there first",
+			"port %u/%s on %s is published by pod \"%s\" of this "
+			"node",
+			p->port, proto_name(p->proto), ip, pod->name);
+	return 0;
 }
 
 static int claim_port(struct call *call, const struct net *net,
 		      const struct service *s, const struct port *p)
 {
-	const struct port_claim *c = claim_of(call->m, p);
-	const char *proto = proto_name(p->proto);
+	const struct port_claim *c =
+		model_port_claim(call->m, &p->host, p->port, p->proto);
+	char key[PATH_LEN];
 
 	if (c)
 		return refuse(&call->refusal, API_CONFLICT, "publish",
 			      "publish another port, or remove it there first",
 			      "port %u/%s is published by service \"%s\" on "
 			      "network \"%s\"",
-			      p->port, proto, c->service, c->network);
-	call_is(call, 0, "c/ports/%s/%u-%u", proto, p->port, p->port);
+			      p->port, proto_name(p->proto), c->service,
+			      c->network);
+	if (check_host(call, p))
+		return -EINVAL;
+	claim_key(p, key);
+	call_is(call, 0, "c/ports/%s", key);
 	call_put(call,
 		 json_pack("{s:i, s:s, s:s}", "schema", 1, "network", net->name,
 			   "service", s->name),
-		 "c/ports/%s/%u-%u", proto, p->port, p->port);
+		 "c/ports/%s", key);
 	return 0;
 }
 
@@ -92,6 +140,7 @@ static int claim_ports(struct call *call, const struct net *net,
 		       const struct service *old, const struct service *s)
 {
 	bool added = false;
+	char key[PATH_LEN];
 
 	for (size_t i = 0; i < s->published_len; i++) {
 		if (is_published(old, &s->published[i]))
@@ -104,8 +153,7 @@ static int claim_ports(struct call *call, const struct net *net,
 		const struct port *p = &old->published[i];
 
 		if (!is_published(s, p))
-			call_del(call, "c/ports/%s/%u-%u", proto_name(p->proto),
-				 p->port, p->port);
+			call_del(call, "c/ports/%s", claim_key(p, key));
 	}
 	if (added)
 		call_gen(call, "ports", call->m->gen_ports_rev);
@@ -451,7 +499,7 @@ enum ops_next op_service_delete(struct call *call)
 {
 	struct net *net;
 	struct service *s = call_service(call, &net);
-	char vip[IP_STRLEN];
+	char vip[IP_STRLEN], key[PATH_LEN];
 
 	if (!s)
 		return OPS_REFUSE;
@@ -461,9 +509,7 @@ enum ops_next op_service_delete(struct call *call)
 		call_del(call, "n/%s/s/vips/%s", net->name,
 			 ip_str(&s->vip, vip));
 	for (size_t i = 0; i < s->published_len; i++)
-		call_del(call, "c/ports/%s/%u-%u",
-			 proto_name(s->published[i].proto),
-			 s->published[i].port, s->published[i].port);
+		call_del(call, "c/ports/%s", claim_key(&s->published[i], key));
 	call->reply =
 		json_pack("{s:s, s:s}", "name", s->name, "network", net->name);
 	return OPS_COMMIT;

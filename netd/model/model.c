@@ -344,11 +344,13 @@ static int apply_drain(struct change *c)
 
 static int port_claim_read(struct port_claim *claim, json_t *doc)
 {
+	const char *at = strchr(claim->key, '@');
 	unsigned int first, last;
 	char proto[8];
 
 	if (sscanf(claim->key, "%7[a-z]/%u-%u", proto, &first, &last) != 3 ||
-	    first > last || last > 65535 ||
+	    (at && ip_parse(at + 1, &claim->host)) || first > last ||
+	    last > 65535 ||
 	    json_get_str(doc, "network", claim->network,
 			 sizeof(claim->network)) ||
 	    json_get_str(doc, "service", claim->service,
@@ -358,6 +360,18 @@ static int port_claim_read(struct port_claim *claim, json_t *doc)
 	claim->last = (uint16_t)last;
 	claim->proto = str_eq(proto, "udp") ? IPPROTO_UDP : IPPROTO_TCP;
 	return 0;
+}
+
+const struct port_claim *model_port_claim(const struct model *m,
+					  const struct ip_addr *host,
+					  uint16_t port, uint8_t proto)
+{
+	for (const struct port_claim *c = m->ports; c; c = c->hh.next)
+		if (c->proto == proto && port >= c->first && port <= c->last &&
+		    (ip_is_none(host) || ip_is_none(&c->host) ||
+		     ip_eq(host, &c->host)))
+			return c;
+	return NULL;
 }
 
 static int apply_port(struct change *c)

@@ -44,6 +44,9 @@ struct ipam_config {
 };
 
 struct port {
+	/* A published one's: answered by the node that has this address (a
+	 * loopback one: by each for its own processes); none: by every one. */
+	struct ip_addr host;
 	uint16_t port;
 	uint16_t target;
 	uint8_t proto;
@@ -227,12 +230,14 @@ struct node {
 };
 
 struct port_claim {
-	/* "tcp/8080-8080" */
-	char key[32];
+	/* "tcp/8080-8080", "tcp/8080-8080@192.0.2.1" */
+	char key[32 + IP_STRLEN];
 	char network[NAME_LEN];
 	char service[NAME_LEN];
 	uint8_t proto;
 	uint16_t first, last;
+	/* Of this address alone; none: of every one. */
+	struct ip_addr host;
 	int64_t rev;
 	UT_hash_handle hh;
 };
@@ -306,6 +311,12 @@ bool model_node_drains(const struct model *m, const char *name);
 bool model_node_is_drained(const struct model *m, const char *name);
 /* This node, or one whose lease is held. */
 bool model_node_is_up(const struct model *m, const char *name);
+
+/* The claim of a published port that this one, on an address (none: on all),
+ * would be in the way of; NULL: it is free. */
+const struct port_claim *model_port_claim(const struct model *m,
+					  const struct ip_addr *host,
+					  uint16_t port, uint8_t proto);
 
 /* This node, as its kernel shows it now: replaces nodes[self]. Taken. */
 void model_self_put(struct model *m, struct node *self);

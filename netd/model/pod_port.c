@@ -161,11 +161,7 @@ const struct pod *pod_port_owner(const struct model *m,
 static const struct port_claim *service_of(const struct model *m,
 					   const struct pod_port *port)
 {
-	for (const struct port_claim *c = m->ports; c; c = c->hh.next)
-		if (c->proto == port->proto && port->port >= c->first &&
-		    port->port <= c->last)
-			return c;
-	return NULL;
+	return model_port_claim(m, &port->host, port->port, port->proto);
 }
 
 static bool is_ours(const struct model *m, const struct ip_addr *addr)

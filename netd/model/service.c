@@ -50,6 +50,10 @@ static int ports_read(json_t *list, const char *first, struct port *ports,
 		ports[*len] = (struct port){ .port = (uint16_t)port,
 					     .target = (uint16_t)target,
 					     .proto = proto_parse(proto) };
+		if (json_object_get(item, "host_ip") &&
+		    json_read_ip(json_object_get(item, "host_ip"),
+				 &ports[*len].host))
+			return -EINVAL;
 		if (!json_get_str(item, "name", ports[*len].name,
 				  PORT_NAME_LEN) &&
 		    !port_name_is_valid(ports[*len].name))
@@ -73,6 +77,9 @@ static json_t *ports_json(const struct port *ports, size_t len,
 		if (*ports[i].name)
 			json_object_set_new(port, "name",
 					    json_string(ports[i].name));
+		if (!ip_is_none(&ports[i].host))
+			json_object_set_new(port, "host_ip",
+					    json_ip(&ports[i].host));
 		json_array_append_new(list, port);
 	}
 	return list;
@@ -180,10 +187,51 @@ static void proto_cut(char *text, uint8_t *proto)
 	*proto = proto_parse(slash + 1);
 }
 
+/*
+ * "ADDR:" or "[ADDR]:" before the numbers is cut off: an address has a dot or
+ * brackets, or more numbers come behind it than a port and its target.
+ */
+static int host_cut(char **text, struct ip_addr *host)
+{
+	char *at = *text, *end = strchr(at, ':');
+	bool brackets = *at == '[';
+
+	if (brackets) {
+		at++;
+		end = strchr(at, ']');
+		if (!end || end[1] != ':')
+			return -EINVAL;
+		*end++ = '\0';
+	} else if (!end || (!memchr(at, '.', (size_t)(end - at)) &&
+			    !strchr(end + 1, ':'))) {
+		return 0;
+	}
+	*end = '\0';
+	*text = end + 1;
+	if (ip_parse(at, host) || ip_is_v4(host) == brackets)
+		return -EINVAL;
+	/* 0.0.0.0 is every address, as none is. */
+	if (ip_is_v4(host) && !ip_v4(host))
+		*host = (struct ip_addr){ 0 };
+	return 0;
+}
+
+static int check_host(const char *field, const char *text,
+		      const struct ip_addr *host, struct refusal *r)
+{
+	if (ip_is_none(host) || str_eq(field, "publish"))
+		return 0;
+	return refuse(r, API_INVALID, field,
+		      "publish it: -p ADDRESS:PORT:TARGET",
+		      "%s \"%s\": a virtual IP's port has no other address",
+		      field, text);
+}
+
 int service_port_parse(const char *field, const char *text, struct port *ret,
 		       struct refusal *r)
 {
-	char buf[64];
+	char buf[IP_STRLEN + 32];
+	char *numbers = buf;
 	char *colon;
 	uint8_t proto = 0;
 	uint32_t port = 0, target;
@@ -202,11 +250,20 @@ int service_port_parse(const char *field, const char *text, struct port *ret,
 			      "end it with /tcp (the default) or /udp",
 			      "%s \"%s\": the protocol is not tcp or udp",
 			      field, text);
-	colon = strchr(buf, ':');
+	if (host_cut(&numbers, &ret->host))
+		return refuse(r, API_INVALID, field,
+			      "write ADDRESS:PORT:TARGET, such as "
+			      "192.0.2.1:8080:80; IPv6 in brackets",
+			      "%s \"%s\": what stands before the port is no "
+			      "address",
+			      field, text);
+	if (check_host(field, text, &ret->host, r))
+		return -EINVAL;
+	colon = strchr(numbers, ':');
 	if (colon)
 		*colon++ = '\0';
-	if (str_to_u32(buf, 1, 65535, &port) ||
-	    str_to_u32(colon ? colon : buf, 1, 65535, &target))
+	if (str_to_u32(numbers, 1, 65535, &port) ||
+	    str_to_u32(colon ? colon : numbers, 1, 65535, &target))
 		return refuse(r, API_INVALID, field,
 			      "write PORT:TARGET with numbers from 1 to 65535, "
 			      "such as 8080:80 or http=8080:80",
@@ -297,9 +354,22 @@ static struct port *port_find(struct port *ports, size_t len,
 			      const struct port *p)
 {
 	for (size_t i = 0; i < len; i++)
-		if (ports[i].port == p->port && ports[i].proto == p->proto)
+		if (ports[i].port == p->port && ports[i].proto == p->proto &&
+		    ip_eq(&ports[i].host, &p->host))
 			return &ports[i];
 	return NULL;
+}
+
+/* On all addresses and on one of them is twice, too. */
+static bool port_meets(const struct port *ports, size_t len,
+		       const struct port *p)
+{
+	for (size_t i = 0; i < len; i++)
+		if (ports[i].port == p->port && ports[i].proto == p->proto &&
+		    (ip_is_none(&ports[i].host) || ip_is_none(&p->host) ||
+		     ip_eq(&ports[i].host, &p->host)))
+			return true;
+	return false;
 }
 
 static bool port_named(const struct port *ports, size_t len,
@@ -320,7 +390,7 @@ static int port_add(const char *field, struct port *ports, size_t *len,
 
 	if (err)
 		return err;
-	if (port_find(ports, *len, &p))
+	if (port_meets(ports, *len, &p))
 		return refuse(r, API_CONFLICT, field,
 			      "name each port once, or remove it first",
 			      "%s %u/%s is there already", field, p.port,
@@ -502,6 +572,14 @@ static int check_tune(const struct service *s, struct refusal *r)
 		return refuse(r, API_INVALID, "publish_from",
 			      "add --publish, or leave it out",
 			      "service \"%s\" publishes no port", s->name);
+	for (size_t i = 0; s->sources_len && i < s->published_len; i++)
+		if (!ip_is_none(&s->published[i].host))
+			return refuse(
+				r, API_UNSUPPORTED, "publish_from",
+				"make one service for each",
+				"service \"%s\": a port that is published "
+				"on one address is for everybody there",
+				s->name);
 	for (size_t i = 0; s->dnsrr && i < ARRAY_LEN(rows); i++)
 		if (rows[i].is_set)
 			return refuse(r, API_INVALID, rows[i].field,
@@ -515,6 +593,26 @@ static int check_tune(const struct service *s, struct refusal *r)
 			      "name the port: --health tcp:PORT",
 			      "service \"%s\" has no TCP port to check",
 			      s->name);
+	return 0;
+}
+
+/* Ports of one address are for clients of its family. */
+static int check_hosts(const struct net *net, const struct service *s,
+		       struct refusal *r)
+{
+	for (size_t i = 0; i < s->published_len; i++) {
+		const struct ip_addr *host = &s->published[i].host;
+		char ip[IP_STRLEN];
+
+		if (ip_is_none(host) || net_has_family(net, !ip_is_v4(host)))
+			continue;
+		return refuse(r, API_INVALID, "publish",
+			      "leave the address out, or use a dual-stack "
+			      "network (--ipv6)",
+			      "port %u on %s: network \"%s\" has no IPv%d",
+			      s->published[i].port, ip_str(host, ip), net->name,
+			      ip_is_v4(host) ? 4 : 6);
+	}
 	return 0;
 }
 
@@ -535,7 +633,7 @@ int service_check(const struct model *m, const struct net *net,
 			r, API_INVALID, "port",
 			"add --port PORT[:TARGET], or --endpoint-mode dnsrr",
 			"service \"%s\" has no port to answer on", s->name);
-	if (check_tune(s, r))
+	if (check_tune(s, r) || check_hosts(net, s, r))
 		return -EINVAL;
 	for (size_t i = 0; i < s->statics_len; i++) {
 		const struct ip_addr *addr = &s->statics[i].addr;

@@ -14,7 +14,8 @@ struct service *service_from_json(const char *name, json_t *doc);
 json_t *service_to_json(const struct service *s);
 void service_free(struct service *s);
 
-/* "[NAME=]PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. */
+/* "[NAME=]PORT[:TARGET][/udp]"; publish needs no TARGET either: the same. It
+ * may begin with an address: "127.0.0.1:8080:80". */
 int service_port_parse(const char *field, const char *text, struct port *ret,
 		       struct refusal *r);
 /* "IP:PORT[,weight=N]"; IPv6 stands in brackets. */

@@ -42,10 +42,12 @@ static void add_held(json_t *all, const struct port_claim *claim, json_t *text)
 }
 
 static bool covers(const struct port_claim *claim, uint8_t proto,
-		   unsigned int port)
+		   unsigned int port, const struct ip_addr *addr)
 {
 	return claim->proto == proto && port >= claim->first &&
-	       port <= claim->last;
+	       port <= claim->last &&
+	       (ip_is_none(&claim->host) || ip_is_none(addr) ||
+		ip_eq(&claim->host, addr));
 }
 
 struct held {
@@ -59,7 +61,7 @@ static bool add_listener(void *arg, const struct listener *l)
 	char owner[64];
 
 	for (struct port_claim *c = held->m->ports; c; c = c->hh.next) {
-		if (!covers(c, l->proto, l->port))
+		if (!covers(c, l->proto, l->port, &l->addr))
 			continue;
 		listener_name(l, owner, sizeof(owner));
 		add_held(held->all, c,
@@ -76,7 +78,7 @@ static void add_pod(struct held *held, const struct pod *pod)
 		char text[POD_PORT_STRLEN];
 
 		for (struct port_claim *c = held->m->ports; c; c = c->hh.next)
-			if (covers(c, p->proto, p->port))
+			if (covers(c, p->proto, p->port, &p->host))
 				add_held(held->all, c,
 					 json_sprintf("%s held by pod %s",
 						      pod_port_str(p, text),

@@ -65,12 +65,15 @@ struct frontends {
 static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 			 uint16_t port, uint8_t proto, uint16_t target)
 {
+	bool bound;
+
 	for (size_t i = 0; i < f->len; i++)
 		if (ip_eq(&f->fe[i].addr, addr) && f->fe[i].port == port &&
 		    f->fe[i].proto == proto && f->fe[i].v6 == f->v6)
 			return;
 	if (f->len == f->max)
 		return;
+	bound = !ip_is_none(addr) && !ip_eq(addr, &f->vip);
 	f->target[f->len] = target;
 	f->fe[f->len++] = (struct want_frontend){
 		.vni = f->net->vni,
@@ -78,6 +81,8 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 		.port = port,
 		.proto = proto,
 		.v6 = f->v6,
+		.node = bound,
+		.bound = bound,
 		.maglev = f->tune->algo == TUNE_MAGLEV,
 		.reset_dead = f->tune->on_dead == TUNE_RESET,
 		.affinity_s = f->tune->affinity_s,
@@ -90,8 +95,6 @@ static void frontend_add(struct frontends *f, const struct ip_addr *addr,
 
 static void family_add(struct frontends *f, const struct service *s)
 {
-	static const struct ip_addr any_node;
-
 	for (size_t i = 0; i < s->ports_len; i++)
 		frontend_add(f, &f->vip, s->ports[i].port, s->ports[i].proto,
 			     s->ports[i].target);
@@ -99,7 +102,8 @@ static void family_add(struct frontends *f, const struct service *s)
 		const struct port *p = &s->published[i];
 
 		frontend_add(f, &f->vip, p->target, p->proto, p->target);
-		frontend_add(f, &any_node, p->port, p->proto, p->target);
+		if (ip_is_none(&p->host) || ip_is_v4(&p->host) != f->v6)
+			frontend_add(f, &p->host, p->port, p->proto, p->target);
 	}
 	frontend_add(f, &f->vip, 0, IPPROTO_ICMP, 0);
 }
@@ -182,7 +186,7 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 				   uint16_t target, size_t *len)
 {
 	struct backends all = { .net = net,
-				.published = ip_is_none(&fe->addr),
+				.published = ip_is_none(&fe->addr) || fe->bound,
 				.v6 = fe->v6,
 				.target = target };
 

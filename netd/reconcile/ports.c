@@ -85,12 +85,24 @@ int rc_ports_check(struct reconcile *rc, const struct pod *pod,
 	return for_ports(rc, pod, at, check_one);
 }
 
+/* A service that stood back for it answers there again. */
+static void mark_next(struct reconcile *rc, const struct pod_port *port)
+{
+	const struct port_claim *c =
+		model_port_claim(rc->m, &port->host, port->port, port->proto);
+
+	if (c)
+		rc_mark(rc, MARK_SERVICE, c->network, c->service);
+}
+
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at)
 {
 	if (for_ports(rc, pod, at, del_one))
 		rc_complain(rc, -EIO, "take back a port of", pod->name,
 			    ebpf_error(rc->cfg.bpf));
+	for (size_t i = 0; i < pod->ports_len; i++)
+		mark_next(rc, &pod->ports[i]);
 }
 
 /* What programs of the host listen on, read once for all ports of a request:

@@ -33,6 +33,16 @@ static bool frontend_eq(const struct want_frontend *a,
 	       a->proto == b->proto && a->v6 == b->v6;
 }
 
+/* A pod's own port of this node goes before. */
+static bool is_taken(const struct reconcile *rc, const struct want_frontend *fe)
+{
+	const struct pod_port port = { .host = fe->addr,
+				       .port = fe->port,
+				       .proto = fe->proto };
+
+	return fe->bound && pod_port_owner(rc->m, &port);
+}
+
 /* Takes back every frontend that is not among `keep`. */
 static void untell(struct reconcile *rc, struct told_service *told,
 		   const struct want_frontend *keep, size_t len)
@@ -44,7 +54,8 @@ static void untell(struct reconcile *rc, struct told_service *told,
 			k++;
 		if (k < len)
 			continue;
-		ebpf_frontend_del(rc->cfg.bpf, &told->frontends[i]);
+		if (!is_taken(rc, &told->frontends[i]))
+			ebpf_frontend_del(rc->cfg.bpf, &told->frontends[i]);
 		if (ip_is_none(&told->frontends[i].addr))
 			ebpf_sources_put(rc->cfg.bpf, &told->frontends[i], NULL,
 					 0);
@@ -61,6 +72,20 @@ static int tell_sources(struct reconcile *rc, const struct service *s,
 	return ebpf_sources_put(rc->cfg.bpf, fe, s->sources, s->sources_len);
 }
 
+static size_t drop_taken(const struct reconcile *rc, struct want_frontend *fe,
+			 uint16_t *target, size_t len)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (is_taken(rc, &fe[i]))
+			continue;
+		target[kept] = target[i];
+		fe[kept++] = fe[i];
+	}
+	return kept;
+}
+
 static int tell_frontends(struct reconcile *rc, struct told_service *told,
 			  const struct net *net, const struct service *s)
 {
@@ -69,6 +94,7 @@ static int tell_frontends(struct reconcile *rc, struct told_service *told,
 	size_t len = plan_frontends(net, s, fe, target, FRONTENDS_MAX);
 	int err = 0;
 
+	len = drop_taken(rc, fe, target, len);
 	untell(rc, told, fe, len);
 	for (size_t i = 0; i < len; i++) {
 		size_t n = 0;

@@ -257,6 +257,20 @@ static inline void world_node_port(struct world *w, uint32_t vni,
 	OK(ebpf_frontend_put(w->bpf, &fe, &b, !ip_is_none(&b.addr)));
 }
 
+/* Published on one address: this node's, or the other's. */
+static inline void world_bound(struct world *w, const char *addr, uint16_t port,
+			       struct want_backend b)
+{
+	struct want_frontend fe = { .vni = BLUE,
+				    .addr = ip(addr),
+				    .port = port,
+				    .proto = 6,
+				    .node = true,
+				    .bound = true };
+
+	OK(ebpf_frontend_put(w->bpf, &fe, &b, 1));
+}
+
 static inline void world_guard(struct world *w, const char *addr, uint16_t port)
 {
 	struct want_guard want = { ip(addr), port };
@@ -313,6 +327,10 @@ static inline void world_services(struct world *w)
 			backend(BLUE, "10.1.0.11", 8080, NULL));
 	world_node_port(w, BLUE, "198.51.100.1", 8001,
 			backend(BLUE, "10.1.0.11", 8080, NULL));
+	world_bound(w, "192.0.2.1", 9100,
+		    backend(BLUE, "10.1.1.10", 8080, "192.0.2.2"));
+	world_bound(w, "192.0.2.2", 9101,
+		    backend(BLUE, "10.1.0.11", 8080, NULL));
 }
 
 static inline void world_tables(struct world *w)

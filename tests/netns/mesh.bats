@@ -150,3 +150,83 @@ used() { [[ $(who 30 ask_on ext tcp 192.0.2.1 8080) == *$1* ]]; }
 	n 3 service rm thief
 }
 closed() { ! ask_on ext tcp "$1" "$2"; }
+
+# bound SERVICE WORDS..: the pods of web, published so.
+bound()
+{
+	local name=$1
+	shift
+	n 1 service create "$name" --port 80 --selector app=web "$@"
+	for k in 1 2 3; do
+		until_true 5 n "$k" service inspect "$name"
+	done
+}
+all_of() { [[ $(who 30 "$@") == "web-2 web-3" ]]; }
+
+@test "a port is published on one host's address" {
+	bound one -p 192.0.2.2:8085:80
+	until_true 5 all_of ask_on ext tcp 192.0.2.2 8085
+	line=$(ask_on ext tcp 192.0.2.2 8085)
+	[[ $line == web-*" from 192.0.2.254:"* ]]
+	# From its host, another one, and a pod; and nowhere else.
+	for k in 2 1; do ask_on "$k" tcp 192.0.2.2 8085; done
+	ask_pod 1 client tcp 192.0.2.2 8085
+	ask_pod 1 stranger tcp 192.0.2.2 8085
+	for addr in 192.0.2.1 192.0.2.3; do
+		closed "$addr" 8085 && ! ask_on 2 tcp "$addr" 8085 || return 1
+	done
+	! ask_on 2 tcp 127.0.0.1 8085 || return 1
+	# Large answers, too, from where the backend is not.
+	[ "$(on ext curl -s -m 20 http://192.0.2.2:8085/4000000 | wc -c)" \
+		-eq 4000000 ]
+	[[ $(n 3 service ls | grep ^one) == *192.0.2.2:8085:80/tcp* ]]
+	refused 4 '"one"' n 3 service create thief --port 80 -p 8085:80
+	refused 4 '"one"' n 3 service create thief --port 80 \
+		-p 192.0.2.2:8085:80
+	# Another address's is another port.
+	bound two -p 192.0.2.1:8085:80
+	until_true 5 all_of ask_on ext tcp 192.0.2.1 8085
+	n 1 service update two --publish-rm 192.0.2.1:8085
+	until_true 5 closed 192.0.2.1 8085
+	ask_on ext tcp 192.0.2.2 8085
+	n 2 service rm one two
+	until_true 5 closed 192.0.2.2 8085
+}
+
+@test "a port is published on the hosts' loopback" {
+	bound here -p 127.0.0.1:8086:80
+	for k in 1 2 3; do
+		until_true 5 all_of ask_on "$k" tcp 127.0.0.1 8086
+		closed "192.0.2.$k" 8086
+		! ask_on "$k" tcp "192.0.2.$k" 8086 || return 1
+	done
+	! ask_pod 1 client tcp 127.0.0.1 8086 || return 1
+	n 1 service rm here
+	# A pod's own goes before, where it was first.
+	pod 2 mine default -p 127.0.0.1:8086:80
+	serve 2 mine 80
+	refused 4 '"mine"' n 2 service create here --port 80 \
+		-p 127.0.0.1:8086:80
+	bound here -p 127.0.0.1:8086:80
+	until_true 5 all_of ask_on 3 tcp 127.0.0.1 8086
+	[ "$(who 10 ask_on 2 tcp 127.0.0.1 8086)" = mine ]
+	n 2 pod rm mine
+	until_true 5 all_of ask_on 2 tcp 127.0.0.1 8086
+	n 1 service rm here
+}
+
+@test "addresses that cannot be published on are refused" {
+	refused 2 "no node has" n 1 service create bad --port 80 \
+		-p 198.51.100.9:8087:80
+	refused 2 "no node has" n 1 service create bad --port 80 \
+		-p "$(svc_vip 1 web):8087:80"
+	refused 2 IPv6 n 1 service create bad --port 80 -p '[::1]:8087:80'
+	refused 2 address n 1 service create bad --port 80 -p 300.1.1.1:1:80
+	refused 4 "there already" n 1 service create bad --port 80 \
+		-p 8087:80 -p 127.0.0.1:8087:80
+	refused 1 "everybody there" n 1 service create bad --port 80 \
+		-p 127.0.0.1:8087:80 --publish-from 192.0.2.0/24
+	n 1 service create any --port 80 -p 0.0.0.0:8087:80
+	[[ $(n 1 service ls | grep ^any) == *" 8087:80/tcp"* ]]
+	n 1 service rm any
+}

@@ -51,6 +51,56 @@ static void test_port_parse(void **state)
 	}
 }
 
+/* A published port may be one address's. */
+static void test_publish_parse(void **state)
+{
+	static const struct {
+		const char *text;
+		/* "": of every address; NULL: refused. */
+		const char *host;
+		int port, target;
+	} rows[] = {
+		{ "127.0.0.1:8080:80", "127.0.0.1", 8080, 80 },
+		{ "http=192.0.2.1:8080:80", "192.0.2.1", 8080, 80 },
+		{ "192.0.2.1:8080", "192.0.2.1", 8080, 8080 },
+		{ "0.0.0.0:8080:80", "", 8080, 80 },
+		{ "8080:80", "", 8080, 80 },
+		{ "192.0.2.1:8080:80/udp", "192.0.2.1", 8080, 80 },
+		{ "192.0.2.1", NULL, 0, 0 },
+		{ "192.0.2.1:", NULL, 0, 0 },
+		{ "192.0.2.1::80", NULL, 0, 0 },
+		{ "192.0.2.256:80:80", NULL, 0, 0 },
+		{ "192.0.2.1:1:2:3", NULL, 0, 0 },
+		{ "1:2:3", NULL, 0, 0 },
+		{ "[::1]:8080:80", "::1", 8080, 80 },
+		{ "[2001:db8::1]:8080", "2001:db8::1", 8080, 8080 },
+		{ "[::]:8080:80", "", 8080, 80 },
+		{ "[::1]8080:80", NULL, 0, 0 },
+		{ "[127.0.0.1]:8080:80", NULL, 0, 0 },
+		{ "::1:8080:80", NULL, 0, 0 },
+		{ "[::1:8080", NULL, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct refusal r = { 0 };
+		char ip[IP_STRLEN] = "";
+		struct port p;
+		int err = service_port_parse("publish", rows[i].text, &p, &r);
+
+		if (!err != !!rows[i].host)
+			fail_msg("%s: %d %s", rows[i].text, err, r.message);
+		assert_true(!err || *r.hint);
+		if (err)
+			continue;
+		if (!ip_is_none(&p.host))
+			ip_str(&p.host, ip);
+		assert_string_equal(ip, rows[i].host);
+		assert_int_equal(p.port, rows[i].port);
+		assert_int_equal(p.target, rows[i].target);
+	}
+}
+
 static void test_backend_parse(void **state)
 {
 	static const struct {
@@ -165,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_port_parse),
+		cmocka_unit_test(test_publish_parse),
 		cmocka_unit_test(test_backend_parse),
 		cmocka_unit_test(test_selects),
 		cmocka_unit_test(test_json_keeps_unknown_fields),

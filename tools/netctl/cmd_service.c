@@ -17,12 +17,19 @@ static char *ports_text(const json_t *ports, const char *from, const char *to)
 		char *protocol = out_text(json_object_get(port, "protocol"));
 		AUTO(str_freep)
 		char *name = out_text(json_object_get(port, "name"));
+		AUTO(str_freep)
+		char *host = out_text(json_object_get(port, "host_ip"));
+		bool v6 = strchr(host, ':');
 		bool both = *b && !str_eq(a, b) && !str_eq(b, "0");
 
-		all = out_join(all, xasprintf("%s%s%s%s%s%s%s", name,
-					      *name ? "=" : "", a,
-					      both ? ":" : "", both ? b : "",
-					      *protocol ? "/" : "", protocol));
+		all = out_join(all,
+			       xasprintf("%s%s%s%s%s%s%s%s%s%s", name,
+					 *name ? "=" : "", v6 ? "[" : "", host,
+					 v6	 ? "]:"
+					 : *host ? ":"
+						 : "",
+					 a, both ? ":" : "", both ? b : "",
+					 *protocol ? "/" : "", protocol));
 	}
 	return all;
 }
