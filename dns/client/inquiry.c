@@ -182,6 +182,10 @@ bool told_check(struct dns_told *told)
 		return cache_check(told);
 	case DNS_ASK_FLUSH:
 		return true;
+	case DNS_ASK_ZONE:
+		bool_clean(&told->zone.is_known);
+		bool_clean(&told->zone.is_unheard);
+		return true;
 	default:
 		return false;
 	}

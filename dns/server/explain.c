@@ -13,6 +13,7 @@
 struct pending {
 	uint64_t id;
 	uint32_t serial;
+	enum dns_ask_kind kind;
 	int64_t started;
 	struct query_result result;
 	struct pending *prev, *next;
@@ -95,6 +96,18 @@ static void query_tell(struct explain *e, uint32_t serial, int64_t started,
 	told_send(e);
 }
 
+static struct pending *pending_new(struct explain *e, enum dns_ask_kind kind,
+				   uint64_t id, uint32_t serial)
+{
+	struct pending *p = xzalloc(sizeof(*p));
+
+	p->kind = kind;
+	p->id = id;
+	p->serial = serial;
+	DL_APPEND(e->pending, p);
+	return p;
+}
+
 /* Asked as by TCP: the whole answer. */
 static void query_ask(struct explain *e, uint32_t serial,
 		      const struct dns_ask *ask, const struct dns_name *name)
@@ -116,14 +129,41 @@ static void query_ask(struct explain *e, uint32_t serial,
 			   trace.forwarded ? &trace.note : NULL);
 		return;
 	}
-	p = xzalloc(sizeof(*p));
-	p->id = to.id;
-	p->serial = serial;
+	p = pending_new(e, DNS_ASK_QUERY, to.id, serial);
 	p->started = started;
 	p->result = trace.result;
 	/* Gone by the time of the answer. */
 	p->result.stub = NULL;
-	DL_APPEND(e->pending, p);
+}
+
+/* An SOA that stands there is a zone's; one elsewhere is another's. */
+static void zone_tell(struct explain *e, uint32_t serial, const uint8_t *data)
+{
+	struct dns_told *told = told_begin(e, serial, DNS_ASK_ZONE);
+	unsigned rcode = data[3] & 15, answers = data[6] | data[7];
+
+	told->zone.is_known = rcode == ns_r_noerror && answers;
+	told->zone.is_unheard = rcode != ns_r_noerror && rcode != ns_r_nxdomain;
+	told_send(e);
+}
+
+/* Past our own zones, which may have the name already. */
+static void zone_ask(struct explain *e, uint32_t serial,
+		     const struct dns_ask *ask, const struct dns_name *name)
+{
+	struct forward_to to = { .tcp = true,
+				 .control = true,
+				 .id = ++e->server->last_id };
+	struct forward_note note;
+	struct query_in in;
+	uint8_t query[DNS_QUERY_MAX];
+	size_t len = dns_query_write(name, ns_t_soa, 0, query);
+
+	query_read(&e->server->env, query, len, &ask->from, &in);
+	if (server_forward(e->server, &in, NULL, &to, e->answer, &note))
+		zone_tell(e, serial, e->answer);
+	else
+		pending_new(e, DNS_ASK_ZONE, to.id, serial);
 }
 
 void explain_done(struct explain *e, uint64_t id, const uint8_t *data,
@@ -137,7 +177,11 @@ void explain_done(struct explain *e, uint64_t id, const uint8_t *data,
 	if (!p)
 		return;
 	DL_DELETE(e->pending, p);
-	query_tell(e, p->serial, p->started, &p->result, data, len, note);
+	if (p->kind == DNS_ASK_ZONE)
+		zone_tell(e, p->serial, data);
+	else
+		query_tell(e, p->serial, p->started, &p->result, data, len,
+			   note);
 	free(p);
 }
 
@@ -199,6 +243,9 @@ void explain_ask(struct explain *e, const struct proto_ask *asked)
 		break;
 	case DNS_ASK_FLUSH:
 		flush_tell(e, asked->serial, below);
+		break;
+	case DNS_ASK_ZONE:
+		zone_ask(e, asked->serial, ask, &name);
 		break;
 	case DNS_ASK_MAX:
 		break;

@@ -87,6 +87,11 @@ size_t server_answer_traced(struct server *s, struct query_in *in,
 			    const struct forward_to *to, void *out,
 			    struct server_trace *trace);
 
+/* What no zone of ours answers; as server_answer(). */
+size_t server_forward(struct server *s, struct query_in *in,
+		      const struct stub *stub, const struct forward_to *to,
+		      void *out, struct forward_note *note);
+
 struct control *control_new(struct server *s);
 void control_free(struct control *c);
 int control_open(struct control *c, int listen_fd, int control_fd);

@@ -34,12 +34,21 @@ static struct forward_group group_of(const struct server *s,
 				       .inside = true };
 }
 
+size_t server_forward(struct server *s, struct query_in *in,
+		      const struct stub *stub, const struct forward_to *to,
+		      void *out, struct forward_note *note)
+{
+	struct forward_group group = group_of(s, stub);
+
+	return forward_query(s->forward, &group, &in->q, &in->src, to,
+			     mono_ms(), out, note);
+}
+
 size_t server_answer_traced(struct server *s, struct query_in *in,
 			    const struct forward_to *to, void *out,
 			    struct server_trace *trace)
 {
 	struct query_result *result = &trace->result;
-	struct forward_group group;
 
 	trace->forwarded = false;
 	switch (query_answer(&s->env, in, to->tcp, out, result)) {
@@ -49,9 +58,8 @@ size_t server_answer_traced(struct server *s, struct query_in *in,
 		return result->len;
 	case QUERY_FORWARD:
 		trace->forwarded = true;
-		group = group_of(s, result->stub);
-		return forward_query(s->forward, &group, &in->q, &in->src, to,
-				     mono_ms(), out, &trace->note);
+		return server_forward(s, in, result->stub, to, out,
+				      &trace->note);
 	case QUERY_LOOP:
 		upstream_loop(s->upstream, result->upstream);
 		return result->len;

@@ -154,6 +154,8 @@ enum dns_ask_kind {
 	DNS_ASK_CACHE,
 	/* Forget what is kept at or below name. */
 	DNS_ASK_FLUSH,
+	/* Do the upstreams know name as a zone? */
+	DNS_ASK_ZONE,
 	DNS_ASK_MAX
 };
 
@@ -213,6 +215,11 @@ struct dns_told {
 			struct dns_cache_entry rows[DNS_TOLD_ENTRIES];
 		} cache;
 		uint64_t flushed;
+		struct {
+			bool is_known;
+			/* Nobody said yes or no. */
+			bool is_unheard;
+		} zone;
 	};
 };
 

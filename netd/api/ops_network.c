@@ -219,6 +219,8 @@ enum ops_next op_network_inspect(struct call *call)
 	if (!net)
 		return OPS_REFUSE;
 	call->reply = network_json(call, net);
+	json_object_set_new(call->reply, "warnings",
+			    reconcile_net_warnings(call->rc, net->name));
 	return OPS_REPLY;
 }
 

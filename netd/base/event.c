@@ -16,6 +16,7 @@ const struct event_words event_words[EVENT_ID_MAX] = {
 	[EVENT_NETWORK_CREATED] = { "network", "created" },
 	[EVENT_NETWORK_UPDATED] = { "network", "updated" },
 	[EVENT_NETWORK_REMOVED] = { "network", "removed" },
+	[EVENT_NETWORK_CONFLICT] = { "network", "conflict" },
 	[EVENT_SERVICE_CREATED] = { "service", "created" },
 	[EVENT_SERVICE_UPDATED] = { "service", "updated" },
 	[EVENT_SERVICE_REMOVED] = { "service", "removed" },

@@ -177,6 +177,9 @@ static struct told_net *told_net(struct reconcile *rc, const struct net *net)
 		memcpy(told->name, net->name, sizeof(told->name));
 		told->vni = net->vni;
 		HASH_ADD_STR(rc->nets, name, told);
+		/* Not all there are, each time the daemon starts. */
+		if (rc->is_ready)
+			rc_outside_want(rc, told);
 	}
 	return told;
 }
@@ -246,6 +249,7 @@ static int tell_zone(struct reconcile *rc, struct told_net *told,
 		rc_mark(rc, MARK_NODE, "", rc->m->self);
 	}
 	told->joined = true;
+	rc_outside_want(rc, told);
 	return dns_zone_put(rc->cfg.dns, &zone);
 }
 

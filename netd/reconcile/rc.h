@@ -21,10 +21,20 @@ struct mark {
 };
 
 /* What was told to the backends, to take back what is wanted no more. */
+/* Is a network's name a zone outside? */
+enum outside {
+	OUTSIDE_UNKNOWN,
+	OUTSIDE_WANTED,
+	OUTSIDE_ASKED,
+	OUTSIDE_NOTHING,
+	OUTSIDE_ZONE,
+};
+
 struct told_net {
 	char name[NAME_LEN];
 	uint32_t vni;
 	bool joined;
+	enum outside outside;
 	struct want_route *routes;
 	size_t routes_len;
 	UT_hash_handle hh;
@@ -59,6 +69,9 @@ struct reconcile {
 	struct told_service *services;
 	struct rest *rests;
 	uint32_t tunnel_ifindex;
+	/* The network whose name the upstreams are being asked for. */
+	bool outside_asked;
+	char outside_name[NAME_LEN];
 
 	/* Runs the marks in the next loop turn. */
 	struct ev_timer work;
@@ -112,6 +125,10 @@ bool rc_net_joined(const struct reconcile *rc, const struct net *net);
 void rc_self(struct reconcile *rc);
 /* Records of what is gone from the model. */
 void rc_nets_sweep(struct reconcile *rc);
+
+/* outside.c: the network's name among the world's zones. */
+void rc_outside_want(struct reconcile *rc, struct told_net *told);
+void rc_outside_ask(struct reconcile *rc);
 
 /* service.c */
 void rc_service(struct reconcile *rc, const char *net, const char *name);

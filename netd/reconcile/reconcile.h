@@ -183,5 +183,8 @@ void reconcile_new_id(char id[ENDPOINT_ID_LEN]);
 /* MTU of pods on a network that sets none. */
 uint32_t reconcile_mtu(const struct reconcile *rc);
 
+/* Strings, for people: what may surprise about a network. The caller's. */
+json_t *reconcile_net_warnings(const struct reconcile *rc, const char *name);
+
 /* [{"name","ok","value","hint"}]: is the host fit, and what is not. */
 json_t *reconcile_checks(struct reconcile *rc);

@@ -4,9 +4,9 @@
  *
  *   nd-resolver ADDR
  *
- * Answers over UDP from the table below: addresses, an alias, a name that
- * takes 2 s and one that is never answered; NXDOMAIN for all else. Writes each
- * question to standard output, so that a test can see what was forwarded.
+ * Answers over UDP from the table below: addresses, an alias, a zone, a name
+ * that takes 2 s and one that is never answered; NXDOMAIN for all else. Writes
+ * each question to standard output, so that a test can see what was forwarded.
  */
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
@@ -31,7 +31,10 @@ static const struct entry {
 	/* Address, or the name this one is an alias of. */
 	const char *addr, *alias;
 	bool is_slow, is_dead;
+	/* There is a zone of this name, and nothing else at its top. */
+	bool is_zone;
 } entries[] = {
+	{ .name = "test", .is_zone = true },
 	{ .name = "example.test", .addr = "198.51.100.1" },
 	{ .name = "many.example.test", .addr = "198.51.100.1" },
 	{ .name = "many.example.test", .addr = "198.51.100.2" },
@@ -72,6 +75,8 @@ static void add_record(struct answer *a, int type, const char *name,
 /* Adds what the name has; false: it has nothing, not even another type. */
 static bool answer_name(struct answer *a, const char *name, int type)
 {
+	/* Two names that are the root, five numbers. */
+	static const unsigned char soa[2 + 5 * 4];
 	unsigned char data[NS_MAXCDNAME];
 	bool found = false;
 
@@ -88,7 +93,10 @@ static bool answer_name(struct answer *a, const char *name, int type)
 			add_record(a, ns_t_cname, e->name, data, (size_t)n);
 			return answer_name(a, e->alias, type);
 		}
-		if (type == ns_t_a && inet_pton(AF_INET, e->addr, data) == 1)
+		if (type == ns_t_soa && e->is_zone)
+			add_record(a, ns_t_soa, name, soa, sizeof(soa));
+		if (type == ns_t_a && e->addr &&
+		    inet_pton(AF_INET, e->addr, data) == 1)
 			add_record(a, ns_t_a, name, data, 4);
 	}
 	return found;

@@ -114,6 +114,22 @@ is_zone_state()
 	[[ $(n 1 dns upstream ls -o json | jq -r '.[0].states[0]') = "$1" ]]
 }
 
+@test "a network named as a zone outside is allowed, and said to be" {
+	n 1 network create test
+	warned() { n 1 network inspect test | grep -q 'zone of this name'; }
+	until_true 10 warned
+	n 1 system events --no-follow -f kind=network -f action=conflict \
+		-o json | grep -q "zone of this name"
+	# One that is no zone; both were asked for, once each.
+	n 1 network create plain
+	heard() { grep -c "^$1 6\$" "$RUN/log/resolver"; }
+	until_true 10 heard plain
+	[ "$(n 1 network inspect plain | jq -c '.[0].warnings')" = '[]' ]
+	[ "$(heard test)" -eq 1 ]
+	n 1 network rm test
+	n 1 network rm plain
+}
+
 @test "programs of the host ask at its loopback" {
 	[ "$(ask_on 1 lookup @127.0.0.55 redis.default)" = \
 		"$(svc_vip 1 redis)" ]
