@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frames that nobody would send, 100,000 through each program (a million with
- * NETD_LONG=1): real ones with bytes changed, cut, of any protocol. Whatever
+ * NETD_LONG=1): real ones with bytes changed, cut, of any protocol and of both
+ * families. Whatever
  * they are, a program answers with one of its verdicts, counts each drop once
  * under its reason, and lets nothing pass that is not its sender's.
  *
  * NETD_SEED repeats a run.
  */
-#include "world.h"
+#include "world6.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -57,11 +58,22 @@ static const char *any_address(void)
 		    "255.255.255.255", "169.254.1.1");
 }
 
+static const char *any_address6(void)
+{
+	return PICK(A6, B6, GATEWAY6, THERE6, "fd00:1::203", D6, E6, F6,
+		    "fd00:6::1", "fd00:80::5", "fd00:80::6", "fd00:80::7",
+		    "fd00:80::8", "fd00:80::9", "fd00:86::1", NODE6, OTHER6,
+		    STORE6, CLIENT6, OUTSIDE6, "::", "::1", "ff02::1",
+		    "ff02::1:ff00:1", "fe80::1", "::ffff:10.1.0.10",
+		    "2001:db8::fe");
+}
+
 static uint16_t any_port(void)
 {
 	static const uint16_t ports[] = { 0,	22,   53,   67,	  68,	80,
-					  443,	2379, 2380, 4789, 5353, 8000,
-					  8001, 8002, 8003, 8004, 8080, 65535 };
+					  443,	547,  2379, 2380, 4789, 5353,
+					  8000, 8001, 8002, 8003, 8004, 8006,
+					  8080, 9000, 65535 };
 
 	return draw() % 4 ? ports[draw() % ARRAY_LEN(ports)] : (uint16_t)draw();
 }
@@ -103,10 +115,39 @@ static struct spec any_packet(void)
 	return s;
 }
 
+/* The same of IPv6, some of it with headers of its own. */
+static struct spec any_packet6(void)
+{
+	static const uint8_t protos[] = { TCP,	 TCP,  UDP, UDP, ICMP6,
+					  ICMP6, ICMP, 41,  44,	 59 };
+	static const uint16_t types[] = { 0x8000, 0x8100, 0x0104, 0x0200,
+					  0x0300, 0x0401, 0x8700, 0x8700,
+					  0x8800, 0x8500, 0x8600, 0x8f00 };
+	static const uint8_t headers[] = { 0, 43, 44, 51, 60, 135 };
+	struct spec s = any_packet();
+
+	s.src = any_address6();
+	s.dst = any_address6();
+	s.arp = 0;
+	s.proto = protos[draw() % ARRAY_LEN(protos)];
+	if (draw() % 16 == 0)
+		s.extension = 0x100 | headers[draw() % ARRAY_LEN(headers)];
+	if (s.proto != ICMP6)
+		return s;
+	s.flags = types[draw() % ARRAY_LEN(types)];
+	if (s.flags != 0x8700 && s.flags != 0x8800)
+		return s;
+	s.frag = draw() % 8 ? 0 : s.frag;
+	s.ttl = draw() % 4 ? 255 : s.ttl;
+	s.nd_target = any_address6();
+	s.nd_mac = PICK(MAC_A, MAC_A, MAC_B, TUNNEL_MAC, NULL);
+	return s;
+}
+
 static void encapsulate(struct spec *s)
 {
 	static const uint32_t vnis[] = { BLUE,	   RED,	     DARK, 999,
-					 0xfffffe, 0xffffff, 1 };
+					 0xfffffe, 0xffffff, 1,	   SIX };
 
 	s->vni = vnis[draw() % ARRAY_LEN(vnis)];
 	s->from_vtep = draw() % 4 ? "192.0.2.2" : any_address();
@@ -124,6 +165,7 @@ struct hook {
 	const char *dmac;
 	/* Whose address most have. */
 	const char *src;
+	const char *src6;
 	bool tunnel;
 	/* Out of the tunnel, with a VNI and a sender. */
 	bool keyed;
@@ -135,17 +177,21 @@ struct hook {
 /* One that a sender might have made, with some of its bytes changed. */
 static size_t any_frame(const struct hook *h, uint8_t *frame)
 {
-	struct spec quoted = any_packet(), s = any_packet();
+	bool v6 = draw() % 2;
+	struct spec quoted = v6 ? any_packet6() : any_packet();
+	struct spec s = v6 ? any_packet6() : any_packet();
 	size_t len;
 
 	s.smac = draw() % 16 ? h->smac : MAC_B;
 	s.dmac = h->dmac;
 	if (draw() % 4)
-		s.src = h->src;
+		s.src = v6 ? h->src6 : h->src;
 	if (h->keyed && draw() % 2)
-		s.dst = PICK("10.1.0.10", "10.1.0.11", "10.2.0.10",
-			     "10.3.0.10");
-	if (s.proto == ICMP && s.flags > 0x0800 - 1 - 0x0500)
+		s.dst = v6 ? PICK(A6, B6, D6, F6)
+			   : PICK("10.1.0.10", "10.1.0.11", "10.2.0.10",
+				  "10.3.0.10");
+	if (v6 ? s.proto == ICMP6 && s.flags < 0x8000
+	       : s.proto == ICMP && s.flags > 0x0800 - 1 - 0x0500)
 		s.quote = &quoted;
 	if (h->tunnel && draw() % 2)
 		encapsulate(&s);
@@ -166,6 +212,21 @@ static bool has_verdict(const struct hook *h, int verdict)
 	return false;
 }
 
+/* As that link it may ask for neighbours by an address of its own making. */
+static void check_pod6(const uint8_t *frame, size_t len)
+{
+	uint8_t src[16];
+
+	assert_true(len >= 54);
+	put_ip6(src, A6);
+	if (frame[20] == ICMP6 && frame[54] == 135) {
+		assert_int_equal(frame[21], 255);
+		if (frame[22] == 0xfe)
+			return;
+	}
+	assert_memory_equal(frame + 22, src, sizeof(src));
+}
+
 /* Pod a has an address on each of two networks, and one MAC on this link. */
 static void check_pod(const uint8_t *frame, size_t len)
 {
@@ -173,6 +234,10 @@ static void check_pod(const uint8_t *frame, size_t len)
 	uint32_t src = 0;
 
 	assert_memory_equal(frame + 6, smac, sizeof(smac));
+	if (frame[12] == 0x86 && frame[13] == 0xdd) {
+		check_pod6(frame, len);
+		return;
+	}
 	if (frame[12] == 0x08 && frame[13] == 0x06) {
 		memcpy(&src, frame + 28, 4);
 	} else {
@@ -199,6 +264,23 @@ static void check_tunnel(const uint8_t *frame, size_t len)
 		    src == inet_addr("192.0.2.2"));
 }
 
+/* The same of IPv6; of its network, and not the gateway, or the node. */
+static void check_overlay6(const uint8_t *frame, uint32_t vni)
+{
+	uint8_t node[16], gateway[16];
+
+	put_ip6(node, OTHER6);
+	if (vni == 0xfffffe || vni == 0xffffff ||
+	    !memcmp(frame + 22, node, sizeof(node)))
+		return;
+	put_ip6(gateway, vni == BLUE   ? GATEWAY6
+			 : vni == DARK ? "fd00:3::1"
+				       : "fd00:6::1");
+	assert_true(vni == BLUE || vni == DARK || vni == SIX);
+	assert_memory_equal(frame + 22, gateway, 8);
+	assert_memory_not_equal(frame + 22, gateway, sizeof(gateway));
+}
+
 static bool in_net(uint32_t addr, const char *net)
 {
 	return (ntohl(addr) & 0xffff0000) == ntohl(inet_addr(net));
@@ -216,10 +298,16 @@ static void check_overlay(const uint8_t *frame, const struct __sk_buff *ctx)
 		const char *gateway;
 	} nets[] = { { BLUE, "10.1.0.0", "10.1.0.1" },
 		     { RED, "10.2.0.0", "10.2.0.1" },
-		     { DARK, "10.3.0.0", "10.3.0.1" } };
+		     { DARK, "10.3.0.0", "10.3.0.1" },
+		     /* It has none. */
+		     { SIX, "240.0.0.0", "240.0.0.1" } };
 	uint32_t src;
 
 	assert_int_equal(ctx->priority, ntohl(inet_addr("192.0.2.2")));
+	if (frame[12] == 0x86 && frame[13] == 0xdd) {
+		check_overlay6(frame, ctx->mark);
+		return;
+	}
 	assert_int_equal(frame[12] << 8 | frame[13], 0x0800);
 	if (ctx->mark == 0xfffffe || ctx->mark == 0xffffff)
 		return;
@@ -246,7 +334,7 @@ static void dump(const uint8_t *frame, size_t len)
 static void any_key(struct __sk_buff *ctx)
 {
 	static const uint32_t vnis[] = { BLUE, BLUE,	 RED,	   DARK,
-					 999,  0xfffffe, 0xffffff, 1 };
+					 999,  0xfffffe, 0xffffff, SIX };
 	const char *sender = draw() % 8 ? "192.0.2.2" : any_address();
 
 	ctx->mark = vnis[draw() % ARRAY_LEN(vnis)];
@@ -305,6 +393,7 @@ static void test_from_pod(void **state)
 			    MAC_A,
 			    TUNNEL_MAC,
 			    "10.1.0.10",
+			    A6,
 			    false,
 			    false,
 			    { DROP, REDIRECT },
@@ -320,6 +409,7 @@ static void test_from_uplink(void **state)
 			    WIRE_MAC,
 			    UPLINK_MAC,
 			    "203.0.113.50",
+			    CLIENT6,
 			    true,
 			    false,
 			    { NOT_OURS, DROP, REDIRECT },
@@ -335,6 +425,7 @@ static void test_to_overlay(void **state)
 			    TUNNEL_MAC,
 			    TUNNEL_MAC,
 			    "192.0.2.1",
+			    NODE6,
 			    false,
 			    false,
 			    { PASS, DROP, REDIRECT },
@@ -358,6 +449,7 @@ static void test_from_overlay(void **state)
 			    PEER_MAC,
 			    TUNNEL_MAC,
 			    "10.1.1.10",
+			    THERE6,
 			    false,
 			    true,
 			    { PASS, DROP, REDIRECT },
@@ -379,6 +471,7 @@ int main(void)
 	seed = seed ? seed : 1;
 	world_enter();
 	world_make(&world);
+	world_v6(&world);
 	sh("ip route add default via 192.0.2.254");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

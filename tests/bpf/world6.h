@@ -109,6 +109,27 @@ static inline void world_node_port6(struct world *w, const char *addr,
 	OK(ebpf_frontend_put(w->bpf, &fe, &b, !ip_is_none(&b.addr)));
 }
 
+/* Of both families, each for its own list. */
+static inline void world_sources6(struct world *w, uint16_t port,
+				  const char *v6, const char *v4)
+{
+	const struct ip_prefix list6[] = { net(v6), net("0.0.0.0/0") };
+	const struct ip_prefix list[] = { net(v4), net("::/0") };
+	const struct want_backend b6 = backend(BLUE, B6, 8080, NULL);
+	const struct want_backend b = backend(BLUE, "10.1.0.11", 8080, NULL);
+	struct want_frontend fe = { .vni = BLUE,
+				    .port = port,
+				    .proto = 6,
+				    .v6 = true,
+				    .has_sources = true };
+
+	OK(ebpf_sources_put(w->bpf, &fe, list6, ARRAY_LEN(list6)));
+	OK(ebpf_frontend_put(w->bpf, &fe, &b6, 1));
+	fe.v6 = false;
+	OK(ebpf_sources_put(w->bpf, &fe, list, ARRAY_LEN(list)));
+	OK(ebpf_frontend_put(w->bpf, &fe, &b, 1));
+}
+
 static inline void world_services6(struct world *w)
 {
 	const struct want_backend none = { .port = 0 };
@@ -139,6 +160,7 @@ static inline void world_services6(struct world *w)
 	world_published6(w, BLUE, 8002, 17, none);
 	world_published6(w, BLUE, 8004, 17,
 			 backend(BLUE, THERE6, 5353, "192.0.2.2"));
+	world_sources6(w, 8007, "2001:db8:f::/64", "203.0.113.0/28");
 	world_published6(w, SIX, 8006, 17, backend(SIX, F6, 5353, NULL));
 	world_node_port6(w, NULL, 9000, backend(BLUE, B6, 8080, NULL));
 	world_node_port6(w, NODE6, 8001, backend(BLUE, B6, 8080, NULL));
