@@ -71,7 +71,7 @@ static int read_subnets(struct call *call, const char *name,
 			return -EINVAL;
 		slot = ip_is_v4(&p.addr) ? &ret->v4 : &ret->v6;
 		if (slot->len)
-			return refuse(&call->refusal, API_UNSUPPORTED, "subnet",
+			return refuse(&call->refusal, API_INVALID, "subnet",
 				      "give one of IPv4, one of IPv6, or both",
 				      "network \"%s\": two subnets of one "
 				      "family",

@@ -140,9 +140,19 @@ pod_ip()
 		head -n 1
 }
 
+# The same, by IPv6.
+pod_ip6()
+{
+	n "$1" pod inspect "$2" | jq -r --arg net "${3-}" \
+		'.[0].networks[] | select($net == "" or .network == $net) | .ip6' |
+		head -n 1
+}
+
 svc_vip() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].vip'; }
 
-# serve K POD PORT..: an echo server named after its pod.
+svc_vip6() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].vip6'; }
+
+# serve K POD [-6] PORT..: an echo server named after its pod.
 serve()
 {
 	local k=$1 name=$2

@@ -2,9 +2,10 @@
 /*
  * nd-echo - a server that says who it is and whom it sees.
  *
- *   nd-echo [-a ADDR] [-n NAME] [-l LOG] PORT..
+ *   nd-echo [-6] [-a ADDR] [-n NAME] [-l LOG] PORT..
  *
- * It listens on TCP and UDP. Every line of a connection, and every datagram,
+ * It listens on TCP and UDP, with -6 by IPv6 as well, whose addresses are
+ * shown in brackets. Every line of a connection, and every datagram,
  * is answered by `NAME from PEER:PORT at OWN:PORT`; a line `GET /` by the same
  * as an HTTP page, `GET /N` by N bytes. With -l each request leaves that line
  * in a file as well. One epoll loop; prints `listening` when it is ready.
@@ -36,6 +37,15 @@ struct end {
 	size_t len;
 	char line[LINE_MAX_LEN];
 };
+
+union address {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* "ADDR:PORT", or "[ADDR]:PORT". */
+#define ADDRESS_TEXT (INET6_ADDRSTRLEN + 9)
 
 static const char *name = "echo";
 static FILE *log_file;
@@ -73,16 +83,28 @@ static void end_close(struct end *end)
 	free(end);
 }
 
-static int say(char *buf, size_t size, const struct sockaddr_in *peer,
-	       const struct sockaddr_in *own)
+static const char *address_text(const union address *a, char buf[ADDRESS_TEXT])
 {
-	char from[INET_ADDRSTRLEN], at[INET_ADDRSTRLEN];
-	int len;
+	char ip[INET6_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &peer->sin_addr, from, sizeof(from));
-	inet_ntop(AF_INET, &own->sin_addr, at, sizeof(at));
-	len = snprintf(buf, size, "%s from %s:%d at %s:%d\n", name, from,
-		       ntohs(peer->sin_port), at, ntohs(own->sin_port));
+	if (a->sa.sa_family == AF_INET)
+		snprintf(buf, ADDRESS_TEXT, "%s:%d",
+			 inet_ntop(AF_INET, &a->v4.sin_addr, ip, sizeof(ip)),
+			 ntohs(a->v4.sin_port));
+	else
+		snprintf(buf, ADDRESS_TEXT, "[%s]:%d",
+			 inet_ntop(AF_INET6, &a->v6.sin6_addr, ip, sizeof(ip)),
+			 ntohs(a->v6.sin6_port));
+	return buf;
+}
+
+static int say(char *buf, size_t size, const union address *peer,
+	       const union address *own)
+{
+	char from[ADDRESS_TEXT], at[ADDRESS_TEXT];
+	int len = snprintf(buf, size, "%s from %s at %s\n", name,
+			   address_text(peer, from), address_text(own, at));
+
 	if (log_file) {
 		fputs(buf, log_file);
 		fflush(log_file);
@@ -130,9 +152,9 @@ static bool page_start(struct end *end, const char *path, const char *text)
 
 static bool line_answer(struct end *end)
 {
-	struct sockaddr_in peer, own;
+	union address peer, own;
 	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
-	char text[128];
+	char text[256];
 	int len;
 
 	if (sscanf(end->line, "GET /%63s", end->path) == 1)
@@ -140,8 +162,8 @@ static bool line_answer(struct end *end)
 	/* Answering before the last header would reset the connection. */
 	if (end->has_path && end->line[0] && end->line[0] != '\r')
 		return true;
-	if (getpeername(end->fd, (struct sockaddr *)&peer, &peer_len) ||
-	    getsockname(end->fd, (struct sockaddr *)&own, &own_len))
+	if (getpeername(end->fd, &peer.sa, &peer_len) ||
+	    getsockname(end->fd, &own.sa, &own_len))
 		return false;
 	len = say(text, sizeof(text), &peer, &own);
 	if (end->has_path)
@@ -181,15 +203,42 @@ static bool conn_read(struct end *end)
 	return conn_lines(end);
 }
 
-/* The reply leaves from the address that was asked, as servers on several
- * addresses do it. */
+/*
+ * The reply leaves from the address that was asked, as servers on several
+ * addresses do it: what came with the datagram goes back with the answer.
+ */
+static bool udp_own_address(struct cmsghdr *cmsg, union address *own)
+{
+	struct in6_pktinfo v6;
+	struct in_pktinfo v4;
+
+	if (cmsg && cmsg->cmsg_level == IPPROTO_IP &&
+	    cmsg->cmsg_type == IP_PKTINFO) {
+		memcpy(&v4, CMSG_DATA(cmsg), sizeof(v4));
+		own->v4.sin_addr = v4.ipi_addr;
+		v4.ipi_spec_dst = v4.ipi_addr;
+		v4.ipi_ifindex = 0;
+		memcpy(CMSG_DATA(cmsg), &v4, sizeof(v4));
+		return true;
+	}
+	if (cmsg && cmsg->cmsg_level == IPPROTO_IPV6 &&
+	    cmsg->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&v6, CMSG_DATA(cmsg), sizeof(v6));
+		own->v6.sin6_addr = v6.ipi6_addr;
+		v6.ipi6_ifindex = 0;
+		memcpy(CMSG_DATA(cmsg), &v6, sizeof(v6));
+		return true;
+	}
+	return false;
+}
+
 static void udp_answer(struct end *end)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(struct in_pktinfo))];
+		char buf[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	} control;
-	struct sockaddr_in peer, own;
+	union address peer, own;
 	socklen_t own_len = sizeof(own);
 	char text[2048];
 	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
@@ -201,41 +250,44 @@ static void udp_answer(struct end *end)
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
-	struct cmsghdr *cmsg;
-	struct in_pktinfo info;
 
 	if (recvmsg(end->fd, &msg, 0) < 0 ||
-	    getsockname(end->fd, (struct sockaddr *)&own, &own_len))
+	    getsockname(end->fd, &own.sa, &own_len) ||
+	    !udp_own_address(CMSG_FIRSTHDR(&msg), &own))
 		return;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_type != IP_PKTINFO)
-		return;
-	memcpy(&info, CMSG_DATA(cmsg), sizeof(info));
-	own.sin_addr = info.ipi_addr;
-	info.ipi_spec_dst = info.ipi_addr;
-	info.ipi_ifindex = 0;
-	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
 	iov.iov_len = (size_t)say(text, sizeof(text), &peer, &own);
 	sendmsg(end->fd, &msg, 0);
 }
 
 static void listen_on(const char *addr, int port)
 {
-	struct sockaddr_in own = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-	};
+	union address own = { .v4 = { .sin_port = htons((uint16_t)port) } };
+	socklen_t len = sizeof(own.v4);
 	int one = 1, tcp, udp;
 
-	if (inet_pton(AF_INET, addr, &own.sin_addr) != 1)
-		die(addr);
-	tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* The port stands at the same place in both. */
+	own.sa.sa_family = AF_INET;
+	if (inet_pton(AF_INET, addr, &own.v4.sin_addr) != 1) {
+		own.sa.sa_family = AF_INET6;
+		len = sizeof(own.v6);
+		if (inet_pton(AF_INET6, addr, &own.v6.sin6_addr) != 1)
+			die(addr);
+	}
+	tcp = socket(own.sa.sa_family,
+		     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	udp = socket(own.sa.sa_family,
+		     SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(udp, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
-	if (bind(tcp, (struct sockaddr *)&own, sizeof(own)) ||
-	    listen(tcp, 1024) ||
-	    bind(udp, (struct sockaddr *)&own, sizeof(own)))
+	if (own.sa.sa_family == AF_INET) {
+		setsockopt(udp, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
+	} else {
+		setsockopt(tcp, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+		setsockopt(udp, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+		setsockopt(udp, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one,
+			   sizeof(one));
+	}
+	if (bind(tcp, &own.sa, len) || listen(tcp, 1024) ||
+	    bind(udp, &own.sa, len))
 		die("listen");
 	end_new(KIND_LISTENER, tcp);
 	end_new(KIND_UDP, udp);
@@ -272,10 +324,13 @@ int main(int argc, char **argv)
 {
 	struct epoll_event ev[64];
 	const char *addr = "0.0.0.0";
+	bool v6 = false;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "a:n:l:")) != -1) {
-		if (opt == 'a')
+	while ((opt = getopt(argc, argv, "6a:n:l:")) != -1) {
+		if (opt == '6')
+			v6 = true;
+		else if (opt == 'a')
 			addr = optarg;
 		else if (opt == 'n')
 			name = optarg;
@@ -285,13 +340,17 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind == argc) {
-		fputs("usage: nd-echo [-a ADDR] [-n NAME] [-l LOG] PORT..\n",
+		fputs("usage: nd-echo [-6] [-a ADDR] [-n NAME] [-l LOG] "
+		      "PORT..\n",
 		      stderr);
 		return 2;
 	}
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	for (; optind < argc; optind++)
+	for (; optind < argc; optind++) {
 		listen_on(addr, atoi(argv[optind]));
+		if (v6)
+			listen_on("::", atoi(argv[optind]));
+	}
 	puts("listening");
 	fflush(stdout);
 	for (;;) {

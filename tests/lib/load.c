@@ -30,7 +30,19 @@
 #define PERIOD_MS 10
 #define ANSWER_MS 2000
 
-static struct sockaddr_in target;
+/* Of either family. */
+static union {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+} target;
+
+static socklen_t target_len(void)
+{
+	return target.sa.sa_family == AF_INET6 ? sizeof(target.v6)
+					       : sizeof(target.v4);
+}
+
 static const char *dns_name;
 static volatile sig_atomic_t stopped;
 
@@ -51,7 +63,7 @@ static long now_ms(void)
 static int dial(int type)
 {
 	struct timeval tv = { .tv_sec = ANSWER_MS / 1000 };
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int fd = socket(target.sa.sa_family, type | SOCK_CLOEXEC, 0);
 	int one = 1;
 
 	if (fd < 0)
@@ -60,7 +72,7 @@ static int dial(int type)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (struct sockaddr *)&target, sizeof(target))) {
+	if (connect(fd, &target.sa, target_len())) {
 		int err = -errno;
 
 		close(fd);
@@ -188,22 +200,30 @@ static int run(const struct mode *mode, long seconds)
 	return failed || !ok;
 }
 
+static int target_read(const char *text)
+{
+	target.sa.sa_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	if (target.sa.sa_family == AF_INET6)
+		return inet_pton(AF_INET6, text, &target.v6.sin6_addr) == 1;
+	return inet_pton(AF_INET, text, &target.v4.sin_addr) == 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_term };
 
-	target.sin_family = AF_INET;
-	if (argc != 5 || inet_pton(AF_INET, argv[2], &target.sin_addr) != 1) {
+	if (argc != 5 || !target_read(argv[2])) {
 		fputs("usage: nd-load hold|new|udp|dns ADDR PORT|NAME "
 		      "SECONDS\n",
 		      stderr);
 		return 2;
 	}
 	sigaction(SIGTERM, &sa, NULL);
-	target.sin_port = htons((uint16_t)atoi(argv[3]));
+	/* At the same place in both. */
+	target.v4.sin_port = htons((uint16_t)atoi(argv[3]));
 	if (!strcmp(argv[1], "dns")) {
 		dns_name = argv[3];
-		target.sin_port = htons(53);
+		target.v4.sin_port = htons(53);
 	}
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
 		if (!strcmp(modes[i].name, argv[1]))
