@@ -57,6 +57,31 @@ static int move(const struct ip_prefix *from, const struct ip_prefix *to,
 	return 0;
 }
 
+struct ip_addr pair_primary(const struct net *net, const struct ip_addr *addr)
+{
+	struct ip_addr ret;
+
+	if (prefix_contains(&net->subnet, addr))
+		return *addr;
+	if (net_is_dual(net) && !move(&net->subnet6, &net->subnet, addr, &ret))
+		return ret;
+	return none;
+}
+
+struct ip_addr pair_primary_vip(const struct net *net,
+				const struct ip_addr *vip)
+{
+	struct ip_addr ret;
+
+	for (uint32_t i = 0; i < net->vips_len; i++)
+		if (prefix_contains(&net->vips[i], vip))
+			return *vip;
+	for (uint32_t i = 0; i < MIN(net->vips_len, net->vips6_len); i++)
+		if (!move(&net->vips6[i], &net->vips[i], vip, &ret))
+			return ret;
+	return none;
+}
+
 static int refuse_no_v6(const struct net *net, const char *field,
 			struct refusal *r)
 {

@@ -24,6 +24,12 @@ struct ip_prefix pair_prefix(const struct net *net, const struct ip_prefix *p);
 /* Beside a VIP; none too when its range has no pair (yet). */
 struct ip_addr pair_vip(const struct net *net, const struct ip_addr *vip);
 
+/* The other way: of a pod's address, or a VIP, of either family the primary
+ * one; none when it is not the network's, or has none beside it. */
+struct ip_addr pair_primary(const struct net *net, const struct ip_addr *addr);
+struct ip_addr pair_primary_vip(const struct net *net,
+				const struct ip_addr *vip);
+
 /*
  * What a pod asks for by one or two addresses (none: no wish) comes to, as an
  * address of the primary subnet. Two that are no pair are refused, and so is

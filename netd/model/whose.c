@@ -2,6 +2,7 @@
 #include "whose.h"
 
 #include "network.h"
+#include "pair.h"
 #include "pod.h"
 
 /*
@@ -59,14 +60,6 @@ static struct whose whose_in_subnet(const struct model *m,
 	return w;
 }
 
-static bool is_vip(const struct net *net, const struct ip_addr *addr)
-{
-	for (uint32_t i = 0; i < net->vips_len; i++)
-		if (prefix_contains(&net->vips[i], addr))
-			return true;
-	return false;
-}
-
 static struct whose whose_vip(const struct net *net, const struct ip_addr *addr)
 {
 	struct whose w = nobody();
@@ -104,12 +97,17 @@ struct whose model_whose(const struct model *m, const struct ip_addr *addr)
 	if (ip_is_none(addr))
 		return nobody();
 	for (struct net *net = m->nets; net; net = net->hh.next) {
+		struct ip_addr pod, vip;
+
 		if (!net->rev)
 			continue;
-		if (prefix_contains(&net->subnet, addr))
-			return whose_in_subnet(m, net, addr);
-		if (is_vip(net, addr))
-			return whose_vip(net, addr);
+		/* Both families of a network go in pairs. */
+		pod = pair_primary(net, addr);
+		vip = pair_primary_vip(net, addr);
+		if (!ip_is_none(&pod))
+			return whose_in_subnet(m, net, &pod);
+		if (!ip_is_none(&vip))
+			return whose_vip(net, &vip);
 	}
 	return whose_node(m, addr);
 }

@@ -40,6 +40,14 @@ static void fill(struct model *m)
 				 "\"vips\":[\"10.80.0.0/22\"],\"labels\":{}}" },
 		{ "c/nets/red", "{\"vni\":4097,\"subnets\":[\"10.6.0.0/24\"],"
 				"\"vips\":[\"10.80.4.0/22\"],\"labels\":{}}" },
+		{ "c/nets/both",
+		  "{\"vni\":4098,\"subnets\":[\"10.7.0.0/24\"],"
+		  "\"vips\":[\"10.80.8.0/22\"],\"subnet6\":\"fd00:7::/64\","
+		  "\"vips6\":[\"fd00:80::/118\"],\"labels\":{}}" },
+		{ "n/both/e/pods/n2/bb",
+		  "{\"pod\":\"two\",\"ip\":\"10.7.0.16\","
+		  "\"labels\":{},\"aliases\":[]}" },
+		{ "n/both/s/vips/10.80.8.1", "{\"service\":\"dual\"}" },
 		{ "n/red/e/pods/n2/aa", "{\"pod\":\"db\",\"ip\":\"10.6.0.16\","
 					"\"labels\":{},\"aliases\":[]}" },
 		{ "n/blue/s/vips/10.80.0.1", "{\"service\":\"web\"}" },
@@ -76,6 +84,10 @@ static void test_whose(void **state)
 		{ "198.51.100.2", WHOSE_NODE, "n2", "", "n2" },
 		{ "203.0.113.9", WHOSE_NOBODY, "", "", "" },
 		{ "fd00::1", WHOSE_NOBODY, "", "", "" },
+		{ "fd00:7::10", WHOSE_POD, "two", "both", "n2" },
+		{ "fd00:7::1", WHOSE_GATEWAY, "", "both", "" },
+		{ "fd00:7::11", WHOSE_NOBODY, "", "both", "" },
+		{ "fd00:80::1", WHOSE_SERVICE, "dual", "both", "" },
 		{ "", WHOSE_NOBODY, "", "", "" },
 	};
 	struct whose w;
