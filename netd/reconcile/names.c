@@ -49,7 +49,7 @@ int rc_service_names(struct reconcile *rc, const struct net *net,
 
 	if (t.is_cut)
 		log_warn_limited("reconcile: more backends than a name may "
-				 "have, the rest has none service=%s net=%s "
+				 "have, it has some of them service=%s net=%s "
 				 "max=%d",
 				 s->name, net->name, NAME_ADDRS_MAX);
 	json_array_foreach (s->aliases, i, alias) {

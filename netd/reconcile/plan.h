@@ -29,7 +29,8 @@ struct want_backend *plan_backends(const struct model *m, const struct net *net,
 /*
  * All backends that are up, each address once, and what they are called below
  * the service: as their pod, where that is a label and no other's, else
- * 10-64-0-5. is_cut: there are more than a name may have.
+ * 10-64-0-5. is_cut: there are more than a name may have, and this node took
+ * some.
  */
 struct plan_tasks {
 	/* The second addresses of pods that have two come behind the first

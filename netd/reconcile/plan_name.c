@@ -42,13 +42,33 @@ static void dashed(const struct ip_addr *addr, char name[NAME_LEN])
 }
 
 struct collect {
+	const struct model *m;
 	const struct net *net;
 	struct plan_tasks *tasks;
 	/* Beside each of the addresses: the pod's other one, or none. */
 	struct ip_addr *pairs;
 	/* Which of them were named by their pod. */
 	bool *by_pod;
+	/* Of those beyond the most a name may have, the lowest stay. */
+	uint32_t *ranks;
 };
+
+/*
+ * Another order on each node, so that all of a large service's backends are in
+ * the names of some, and one that goes or comes moves no other.
+ */
+static uint32_t rank_of(const struct model *m, const struct ip_addr *addr)
+{
+	struct {
+		char node[NAME_LEN];
+		struct ip_addr addr;
+	} key = { .addr = *addr };
+	uint32_t rank;
+
+	str_copy(key.node, sizeof(key.node), m->self);
+	HASH_JEN(&key, sizeof(key), rank);
+	return rank;
+}
 
 /* Two pods of one name are told apart by their addresses, both of them. */
 static void host_name(struct collect *c, uint32_t i, const struct endpoint *ep)
@@ -81,27 +101,49 @@ static uint32_t addrs_max(const struct net *net)
 	return net_is_dual(net) ? NAME_ADDRS_MAX / 2 : NAME_ADDRS_MAX;
 }
 
+static uint32_t place_add(struct collect *c)
+{
+	struct plan_tasks *t = c->tasks;
+	uint32_t n = t->len + 1;
+
+	c->pairs = xrealloc(c->pairs, n * sizeof(*c->pairs));
+	t->addrs = xrealloc(t->addrs, n * sizeof(*t->addrs));
+	t->hosts = xrealloc(t->hosts, n * sizeof(*t->hosts));
+	c->by_pod = xrealloc(c->by_pod, n);
+	c->ranks = xrealloc(c->ranks, n * sizeof(*c->ranks));
+	return t->len++;
+}
+
+/* Where the highest of the ranks stands. */
+static uint32_t place_last(const struct collect *c)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 1; i < c->tasks->len; i++)
+		if (c->ranks[i] > c->ranks[last])
+			last = i;
+	return last;
+}
+
 static void task_add(void *arg, const struct backend *b)
 {
 	struct collect *c = arg;
 	struct plan_tasks *t = c->tasks;
+	uint32_t rank, i;
 
 	/* Who looks a name up is about to connect. */
 	if (b->state != BACKEND_UP || !b->weight || is_known(t, &b->addr))
 		return;
-	if (t->len == addrs_max(c->net)) {
-		t->is_cut = true;
+	rank = rank_of(c->m, &b->addr);
+	t->is_cut = t->is_cut || t->len == addrs_max(c->net);
+	i = t->is_cut ? place_last(c) : place_add(c);
+	if (t->is_cut && rank > c->ranks[i])
 		return;
-	}
-	c->pairs = xrealloc(c->pairs, (t->len + 1) * sizeof(*c->pairs));
-	c->pairs[t->len] = b->addr6;
-	t->addrs = xrealloc(t->addrs, (t->len + 1) * sizeof(*t->addrs));
-	t->hosts = xrealloc(t->hosts, (t->len + 1) * sizeof(*t->hosts));
-	c->by_pod = xrealloc(c->by_pod, t->len + 1);
-	t->addrs[t->len] = b->addr;
-	t->hosts[t->len] = (struct want_host){ .port = b->port };
-	host_name(c, t->len, endpoint_of(c->net, b));
-	t->len++;
+	c->ranks[i] = rank;
+	c->pairs[i] = b->addr6;
+	t->addrs[i] = b->addr;
+	t->hosts[i] = (struct want_host){ .port = b->port };
+	host_name(c, i, endpoint_of(c->net, b));
 }
 
 /* A host's name and whose it is, in a table of names. */
@@ -157,12 +199,13 @@ struct plan_tasks plan_tasks(const struct model *m, const struct net *net,
 			     const struct service *s)
 {
 	struct plan_tasks tasks = { 0 };
-	struct collect c = { .net = net, .tasks = &tasks };
+	struct collect c = { .m = m, .net = net, .tasks = &tasks };
 
 	service_backends(m, net, s, task_add, &c);
 	tell_apart(&c);
 	pairs_add(&c);
 	free(c.by_pod);
+	free(c.ranks);
 	free(c.pairs);
 	return tasks;
 }

@@ -298,6 +298,93 @@ static void test_aliases_are_marked(void **state)
 	model_free(m);
 }
 
+/* A service of one node whose 10.5.16.0 and on are up. */
+static struct model *model_large(const char *self, uint32_t backends)
+{
+	AUTO(str_freep) char *up = NULL;
+	struct model *m = model_new(self);
+	json_t *list = json_array();
+	static const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "c/nodes/n2", "{\"vtep\":\"192.0.2.2\",\"incarnation\":2,"
+				"\"addresses\":[\"192.0.2.2\"]}" },
+		{ "c/alive/n2", "{\"incarnation\":2}" },
+		{ "c/nets/blue", "{\"vni\":4096,\"subnets\":[\"10.5.0.0/16\"],"
+				 "\"vips\":[\"10.80.0.0/22\"],\"labels\":{}}" },
+		{ "n/blue/s/services/web",
+		  "{\"mode\":\"dnsrr\",\"selector\":{\"app\":\"web\"}}" },
+	};
+
+	for (uint32_t i = 0; i < backends; i++) {
+		struct ip_addr addr = ip_from_v4(0x0a051000 + i);
+
+		json_array_append_new(list, json_pack("{s:o, s:o}", "id",
+						      json_sprintf("e%u", i),
+						      "ip", json_ip(&addr)));
+	}
+	list = json_pack("{s:{s:o}}", "services", "web", list);
+	up = json_dumps(list, 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		model_apply(m, rows[i].key, rows[i].value, (int64_t)i + 1,
+			    NULL);
+	model_apply(m, "n/blue/s/up/n2", up, 10, NULL);
+	json_decref(list);
+	return m;
+}
+
+static struct plan_tasks tasks_large(const char *self, uint32_t backends)
+{
+	struct model *m = model_large(self, backends);
+	struct net *net = model_net(m, "blue");
+	struct plan_tasks t = plan_tasks(m, net, net_service(net, "web"));
+
+	model_free(m);
+	return t;
+}
+
+static uint32_t in_both(const struct plan_tasks *a, const struct plan_tasks *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->len; i++)
+		for (uint32_t k = 0; k < b->len; k++)
+			n += ip_eq(&a->addrs[i], &b->addrs[k]);
+	return n;
+}
+
+/* Of too many, each node has others; one more moves one at most. */
+static void test_plan_tasks_too_many(void **state)
+{
+	struct plan_tasks fits = tasks_large("n1", NAME_ADDRS_MAX);
+	struct plan_tasks here = tasks_large("n1", 2 * NAME_ADDRS_MAX);
+	struct plan_tasks more = tasks_large("n1", 2 * NAME_ADDRS_MAX + 1);
+	struct plan_tasks there = tasks_large("n3", 2 * NAME_ADDRS_MAX);
+	uint32_t shared = in_both(&here, &there);
+
+	(void)state;
+	assert_int_equal(fits.len, NAME_ADDRS_MAX);
+	assert_false(fits.is_cut);
+	assert_int_equal(here.len, NAME_ADDRS_MAX);
+	assert_true(here.is_cut);
+	assert_int_equal(in_both(&here, &here), NAME_ADDRS_MAX);
+	assert_true(in_both(&here, &more) >= NAME_ADDRS_MAX - 1);
+	/* Half of them, give or take. */
+	assert_in_range(shared, NAME_ADDRS_MAX / 4, NAME_ADDRS_MAX * 3 / 4);
+	for (size_t i = 0; i < here.len; i++) {
+		char ip[IP_STRLEN];
+
+		ip_str(&here.addrs[i], ip);
+		for (char *c = ip; *c; c++)
+			*c = *c == '.' ? '-' : *c;
+		assert_string_equal(here.hosts[i].name, ip);
+	}
+	plan_tasks_free(&fits);
+	plan_tasks_free(&here);
+	plan_tasks_free(&more);
+	plan_tasks_free(&there);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_plan_tasks),
+		cmocka_unit_test(test_plan_tasks_too_many),
 		cmocka_unit_test(test_plan_name),
 		cmocka_unit_test(test_names_of_a_network),
 		cmocka_unit_test(test_aliases_are_marked),
