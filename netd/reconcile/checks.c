@@ -2,9 +2,11 @@
 /* Is the host fit for netd? One row per thing that can be wrong. */
 #include "rc.h"
 
+#include "event.h"
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
+#include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
 #include "overlay.h"
@@ -115,11 +117,14 @@ static void check_tunnel(struct check *c)
 }
 
 /* An alarm at 80 %: then there still is time to raise the limit. */
+#define CROWDED_PERCENT 80
+#define NORMAL_PERCENT 70
+
 static void check_flows(struct check *c)
 {
 	struct ebpf_flows f = ebpf_flows(c->rc->cfg.bpf);
 
-	c->ok = f.established * 10 < f.room * 8;
+	c->ok = f.established * 100 < f.room * CROWDED_PERCENT;
 	str_format(c->value, sizeof(c->value),
 		   "%llu of %llu entries, %llu packets found it full",
 		   (unsigned long long)f.established,
@@ -127,6 +132,27 @@ static void check_flows(struct check *c)
 	str_copy(c->hint, sizeof(c->hint),
 		 "connections beyond it are balanced, but floods may move "
 		 "them: raise overlay.flows");
+}
+
+void rc_flows_watch(struct reconcile *rc)
+{
+	struct ebpf_flows f = ebpf_flows(rc->cfg.bpf);
+	unsigned int limit = rc->is_crowded ? NORMAL_PERCENT : CROWDED_PERCENT;
+	bool is_crowded = f.established * 100 >= f.room * limit;
+
+	if (is_crowded == rc->is_crowded)
+		return;
+	rc->is_crowded = is_crowded;
+	if (is_crowded)
+		log_warn("ebpf: the table of connections is nearly full "
+			 "entries=%llu room=%llu",
+			 (unsigned long long)f.established,
+			 (unsigned long long)f.room);
+	event_tell(is_crowded ? EVENT_CONNECTIONS_CROWDED
+			      : EVENT_CONNECTIONS_NORMAL,
+		   NULL, NULL, NULL, "%llu of %llu entries",
+		   (unsigned long long)f.established,
+		   (unsigned long long)f.room);
 }
 
 static void check_dns(struct check *c)

@@ -78,6 +78,8 @@ struct reconcile {
 	struct ev_timer tick;
 	/* Goes through the table of connections, in slices. */
 	struct ev_timer aging;
+	/* That table is about to be full, and it has been told. */
+	bool is_crowded;
 	/* Runs while an engine is about to move a link. */
 	struct ev_timer handing;
 	unsigned int looks;
@@ -184,6 +186,10 @@ int rc_ports_check(struct reconcile *rc, const struct pod *pod,
 		   const struct attachment *at);
 void rc_ports_del(struct reconcile *rc, const struct pod *pod,
 		  const struct attachment *at);
+
+/* checks.c: tells once that connections have little room left, and when they
+ * have some again. */
+void rc_flows_watch(struct reconcile *rc);
 
 /* health.c */
 void rc_probes(struct reconcile *rc, const struct net *net);

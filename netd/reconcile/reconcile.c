@@ -366,7 +366,12 @@ static void aging_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct reconcile *rc = container_of(w, struct reconcile, aging);
 
 	(void)revents;
-	w->repeat = ebpf_flows_age(rc->cfg.bpf) ? AGE_SLICE_S : AGE_PASS_S;
+	if (ebpf_flows_age(rc->cfg.bpf)) {
+		w->repeat = AGE_SLICE_S;
+	} else {
+		rc_flows_watch(rc);
+		w->repeat = AGE_PASS_S;
+	}
 	ev_timer_again(loop, w);
 }
 
