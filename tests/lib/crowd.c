@@ -4,6 +4,8 @@
  *
  *   nd-crowd hold ADDR PORT COUNT SECONDS   so many TCP connections, a line on
  *                                           each of them every second
+ *   nd-crowd rest ADDR PORT COUNT SECONDS   the same, silent but for the first
+ *                                           line and one at the end
  *   nd-crowd burst ADDR PORT COUNT AT_ONCE  so many TCP connections one after
  *                                           the other, AT_ONCE at a time; the
  *                                           server (nd-echo) closes first
@@ -12,9 +14,9 @@
  *
  * A line that is not answered, or a connection that is not made, within 5 s
  * is a failure, as is whatever ends a connection; nothing is tried twice.
- * `hold` prints `open` when all are made. SIGTERM ends it early. The last line
- * says `N ok, N failed` (datagrams: `N ok, N lost, N twice`) and the longest
- * time. Exits 1 when any failed or none was ok.
+ * `hold` and `rest` print `open` when all are made. SIGTERM ends it early. The
+ * last line says `N ok, N failed` (datagrams: `N ok, N lost, N twice`) and the
+ * longest time. Exits 1 when any failed or none was ok.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -225,6 +227,25 @@ static void hold_open(void)
 		conns[i].next = now_ms() + i * PERIOD_MS / conns_len;
 }
 
+/* Who was asked gets the time to answer. */
+static void hold_end(void)
+{
+	while (conns_in(ASKED)) {
+		conns_wait(5, false);
+		conns_patience();
+	}
+}
+
+static void ask_idle(bool all)
+{
+	for (long i = 0; i < conns_len; i++) {
+		struct conn *c = &conns[i];
+
+		if (c->state == IDLE && (all || c->next <= now_ms()))
+			conn_ask(c);
+	}
+}
+
 static void hold(long count, long seconds)
 {
 	long end;
@@ -234,25 +255,33 @@ static void hold(long count, long seconds)
 	hold_open();
 	end = now_ms() + seconds * 1000;
 	while (!stopped && now_ms() < end) {
-		for (long i = 0; i < conns_len; i++) {
-			if (conns[i].state == IDLE && conns[i].next <= now_ms())
-				conn_ask(&conns[i]);
-		}
+		ask_idle(false);
 		conns_wait(5, false);
 		conns_patience();
 	}
-	/* Who was asked last gets the time to answer. */
-	while (conns_in(ASKED)) {
-		conns_wait(5, false);
-		conns_patience();
-	}
+	hold_end();
+}
+
+static void rest(long count, long seconds)
+{
+	long end;
+
+	question = "ping\n";
+	conns_make(count);
+	hold_open();
+	hold_end();
+	end = now_ms() + seconds * 1000;
+	while (!stopped && now_ms() < end)
+		conns_wait(100, false);
+	ask_idle(true);
+	hold_end();
 }
 
 static void burst(long count, long at_once)
 {
 	long begun = 0;
 
-	question = "GET /\r\n\r\n";
+	question = "GET /1 HTTP/1.0\r\n\r\n";
 	conns_make(at_once);
 	while ((begun < count && !stopped) || conns_in(CLOSED) < conns_len) {
 		for (long i = 0; i < conns_len && begun < count; i++) {
@@ -319,6 +348,7 @@ static const struct mode {
 	void (*run)(long, long);
 } modes[] = {
 	{ "hold", hold },
+	{ "rest", rest },
 	{ "burst", burst },
 	{ "seq", seq },
 };
@@ -341,7 +371,7 @@ int main(int argc, char **argv)
 
 	target.sin_family = AF_INET;
 	if (argc != 6 || inet_pton(AF_INET, argv[2], &target.sin_addr) != 1)
-		errx(2, "usage: nd-crowd hold|burst|seq ADDR PORT N N");
+		errx(2, "usage: nd-crowd hold|rest|burst|seq ADDR PORT N N");
 	target.sin_port = htons((uint16_t)atoi(argv[3]));
 	sigaction(SIGTERM, &sa, NULL);
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
