@@ -42,7 +42,7 @@ int rc_pod_journal(struct reconcile *rc, const struct pod *pod)
 	char key[PATH_LEN];
 
 	journal_key(pod, key);
-	return store_journal_put(rc->store, key, line);
+	return store_journal_note(rc->store, key, line);
 }
 
 static void journal_del(struct reconcile *rc, const struct pod *pod)
@@ -50,7 +50,7 @@ static void journal_del(struct reconcile *rc, const struct pod *pod)
 	char key[PATH_LEN];
 
 	journal_key(pod, key);
-	store_journal_del(rc->store, key);
+	store_journal_unnote(rc->store, key);
 }
 
 static void load_pod(void *arg, const char *key, const char *value)
@@ -93,7 +93,7 @@ static void rest(struct reconcile *rc, const struct attachment *at)
 	char key[PATH_LEN];
 
 	rest_key(&at->addr, key);
-	store_journal_put(rc->store, key, at->network);
+	store_journal_note(rc->store, key, at->network);
 	rest_put(&rc->rests, &at->addr, at->network, mono_ms() + IPAM_REST_MS);
 }
 
@@ -140,7 +140,7 @@ void rc_rests_expire(struct reconcile *rc)
 		if (r->until > now || !give_back(rc, r))
 			continue;
 		rest_key(&r->addr, key);
-		store_journal_del(rc->store, key);
+		store_journal_unnote(rc->store, key);
 		HASH_DEL(rc->rests, r);
 		free(r);
 	}

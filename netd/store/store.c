@@ -273,6 +273,33 @@ int store_journal_del(struct store *store, const char *key)
 	return db_journal_del(store->db, key);
 }
 
+/* value NULL: goes. */
+static int journal_loosely(struct store *store, const char *key,
+			   const char *value)
+{
+	int err = db_begin(store->db, false);
+
+	if (err)
+		return err;
+	err = value ? db_journal_put(store->db, key, value)
+		    : db_journal_del(store->db, key);
+	if (err) {
+		db_rollback(store->db);
+		return err;
+	}
+	return db_commit(store->db);
+}
+
+int store_journal_note(struct store *store, const char *key, const char *value)
+{
+	return journal_loosely(store, key, value);
+}
+
+int store_journal_unnote(struct store *store, const char *key)
+{
+	return journal_loosely(store, key, NULL);
+}
+
 int store_journal_each(struct store *store, const char *prefix,
 		       void (*fn)(void *arg, const char *key,
 				  const char *value),

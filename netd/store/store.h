@@ -129,6 +129,12 @@ struct store_status store_status(const struct store *store);
  */
 int store_journal_put(struct store *store, const char *key, const char *value);
 int store_journal_del(struct store *store, const char *key);
+/*
+ * The same, but a power cut may take the last ones, in order: for what is of
+ * things in the kernel's memory, which go by it too. It waits for no disk.
+ */
+int store_journal_note(struct store *store, const char *key, const char *value);
+int store_journal_unnote(struct store *store, const char *key);
 int store_journal_each(struct store *store, const char *prefix,
 		       void (*fn)(void *arg, const char *key,
 				  const char *value),
