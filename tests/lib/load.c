@@ -179,6 +179,9 @@ static int run(const struct mode *mode, long seconds)
 		long before = now_ms(), took;
 		int err = mode->step();
 
+		/* Told to end while it waited: neither answer nor failure. */
+		if (err == -EINTR && stopped)
+			break;
 		took = now_ms() - before;
 		if (took > longest)
 			longest = took;
