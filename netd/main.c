@@ -27,6 +27,7 @@
 #include "event.h"
 #include "http.h"
 #include "json.h"
+#include "lag.h"
 #include "model.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
@@ -37,6 +38,7 @@
 #include "nl.h"
 #include "ops.h"
 #include "overlay.h"
+#include "reaper.h"
 #include "reconcile.h"
 #include "store.h"
 
@@ -47,8 +49,10 @@ struct netd {
 	struct config cfg;
 	struct ev_loop *loop;
 	struct ev_signal term, interrupt;
+	struct lag lag;
 	int lock;
 	struct nl *nl;
+	struct reaper *reaper;
 	struct overlay *overlay;
 	struct ebpf *bpf;
 	struct dns *dns;
@@ -271,8 +275,11 @@ static int open_kernel(struct netd *d)
 	struct overlay_tunnel tunnel;
 	int err = nl_open(&d->nl);
 
+	if (!err)
+		err = reaper_new(d->loop, &d->reaper);
 	if (err)
 		return fail(err, "netlink", "is netd root?");
+	overlay.reaper = d->reaper;
 	err = overlay_open(d->nl, &overlay, &d->overlay);
 	if (err)
 		return fail(err, "the tunnel device",
@@ -523,6 +530,7 @@ static int open_api(struct netd *d)
 		.dns = d->dns,
 		.dns_listen = listen_address(&d->cfg),
 		.probe = d->probe,
+		.lag = &d->lag,
 	};
 	int err;
 
@@ -665,6 +673,7 @@ static void close_rooms(struct netd *d)
 	dns_close(d->dns);
 	overlay_close(d->overlay);
 	ebpf_close(d->bpf);
+	reaper_free(d->reaper);
 	nl_free(d->nl);
 	d->docker_http = NULL;
 	d->docker = NULL;
@@ -679,6 +688,7 @@ static void close_rooms(struct netd *d)
 	d->dns = NULL;
 	d->overlay = NULL;
 	d->bpf = NULL;
+	d->reaper = NULL;
 	d->nl = NULL;
 	if (d->http_fd >= 0)
 		close(d->http_fd);
@@ -707,6 +717,7 @@ static int run(struct netd *d)
 	ev_signal_init(&d->interrupt, stop_cb, SIGINT);
 	ev_signal_start(d->loop, &d->term);
 	ev_signal_start(d->loop, &d->interrupt);
+	lag_start(&d->lag, d->loop);
 	do {
 		d->reopen = false;
 		err = open_rooms(d);
@@ -714,6 +725,7 @@ static int run(struct netd *d)
 			ev_run(d->loop, 0);
 		close_rooms(d);
 	} while (d->reopen && !err);
+	lag_stop(&d->lag, d->loop);
 	return err;
 }
 

@@ -53,6 +53,8 @@ struct call {
 	/* It was run before; OPS_LATER. */
 	bool is_later;
 	struct ev_timer timer;
+	/* Answered when as many links as this are gone; 0: it removed none. */
+	uint64_t links;
 	struct call *prev, *next;
 };
 

@@ -320,6 +320,9 @@ int http_stream(struct http_request *req, const char *type, http_fill_fn *fill,
 		MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, on_fill, r, NULL);
 	MHD_add_response_header(r->response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				type);
+	/* Not where the handler was called in, but in a later turn. */
+	if (r->suspended)
+		request_resume(r);
 	return 0;
 }
 

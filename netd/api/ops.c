@@ -16,6 +16,10 @@
 /* How often a request is run again because others were quicker. */
 #define TRIES_MAX 50
 
+/* Requests are run for so long in one turn of the loop, then others' events
+ * have theirs. */
+#define SLICE_US 4000
+
 /* How soon what must exist is tried again. */
 #define DEFAULTS_RETRY_S 5.
 
@@ -25,6 +29,11 @@ struct ops {
 	struct ev_timer defaults;
 	/* Those that are run again later. */
 	struct call *later;
+	/* Requests that came in, and the next turn's part of them. */
+	struct call *queue;
+	struct ev_timer slice;
+	/* Done but for the links that they removed, oldest first. */
+	struct call *removals;
 	/* What exists from the start does, or was refused: ask away. */
 	bool is_open;
 };
@@ -110,7 +119,7 @@ static void tell_refused(const struct call *call)
 			   call->refusal.message);
 }
 
-static void finish(struct call *call)
+static void answer(struct call *call)
 {
 	tell_refused(call);
 	if (call->done)
@@ -125,6 +134,28 @@ static void finish(struct call *call)
 		log_warn_limited("api: %s: %s", call->name,
 				 call->refusal.message);
 	call_free(call);
+}
+
+/* Whoever hears that it is gone may make the same again. */
+static void finish(struct call *call)
+{
+	if (call->links && call->links > reconcile_gone(call->rc))
+		DL_APPEND(call->ops->removals, call);
+	else
+		answer(call);
+}
+
+static void links_gone(void *arg)
+{
+	struct ops *ops = arg;
+	struct call *call, *next;
+
+	DL_FOREACH_SAFE (ops->removals, call, next) {
+		if (call->links > reconcile_gone(call->rc))
+			continue;
+		DL_DELETE(ops->removals, call);
+		answer(call);
+	}
 }
 
 static void run(struct call *call);
@@ -202,6 +233,7 @@ static void run_later(struct call *call)
 /* One look at the model, and what follows from it. */
 static void run(struct call *call)
 {
+	uint64_t doomed = call->rc ? reconcile_doomed(call->rc) : 0;
 	enum ops_next next;
 
 	json_decref(call->reply);
@@ -209,6 +241,8 @@ static void run(struct call *call)
 	call->refusal = (struct refusal){ 0 };
 	call->txn = store_txn_new();
 	next = call->fn(call);
+	if (call->rc && reconcile_doomed(call->rc) != doomed)
+		call->links = reconcile_doomed(call->rc);
 	call->again = next == OPS_AGAIN;
 	if (next == OPS_TAKEN) {
 		call_free(call);
@@ -240,6 +274,11 @@ void ops_free(struct ops *ops)
 		ev_timer_stop(ops->cfg.loop, &call->timer);
 		call_free(call);
 	}
+	DL_FOREACH_SAFE (ops->queue, call, tmp)
+		call_free(call);
+	DL_FOREACH_SAFE (ops->removals, call, tmp)
+		call_free(call);
+	ev_timer_stop(ops->cfg.loop, &ops->slice);
 	ev_timer_stop(ops->cfg.loop, &ops->defaults);
 	events_free(ops->events);
 	free(ops);
@@ -280,6 +319,31 @@ static bool needs_store(int op)
 	return true;
 }
 
+static void slice_soon(struct ops *ops)
+{
+	if (ev_is_active(&ops->slice))
+		return;
+	ev_timer_set(&ops->slice, 0., 0.);
+	ev_timer_start(ops->cfg.loop, &ops->slice);
+}
+
+static void slice_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct ops *ops = container_of(w, struct ops, slice);
+	int64_t end = mono_us() + SLICE_US;
+
+	(void)loop;
+	(void)revents;
+	do {
+		struct call *call = ops->queue;
+
+		DL_DELETE(ops->queue, call);
+		run(call);
+	} while (ops->queue && mono_us() < end);
+	if (ops->queue)
+		slice_soon(ops);
+}
+
 void ops_handle(void *arg, struct http_request *req)
 {
 	struct ops *ops = arg;
@@ -295,7 +359,8 @@ void ops_handle(void *arg, struct http_request *req)
 			json_incref(req->args));
 	call->req = req;
 	http_on_gone(req, gone, call);
-	run(call);
+	DL_APPEND(ops->queue, call);
+	slice_soon(ops);
 }
 
 void ops_call(struct ops *ops, const char *name, ops_fn *fn, json_t *args,
@@ -347,6 +412,9 @@ int ops_new(const struct ops_config *config, struct ops **ret)
 
 	ops->cfg = *config;
 	ops->events = events_new();
+	if (config->reconcile)
+		reconcile_on_gone(config->reconcile, links_gone, ops);
+	ev_timer_init(&ops->slice, slice_cb, 0., 0.);
 	ev_timer_init(&ops->defaults, defaults_cb, 0., DEFAULTS_RETRY_S);
 	*ret = ops;
 	return 0;

@@ -19,6 +19,7 @@
 
 struct dns;
 struct drops;
+struct lag;
 struct probe;
 struct ev_loop;
 struct ops;
@@ -37,6 +38,8 @@ struct ops_config {
 	/* Where programs of this host ask it; none: nowhere. */
 	struct ip_addr dns_listen;
 	struct probe *probe;
+	/* How the loop does; NULL: nobody looks. */
+	const struct lag *lag;
 };
 
 int ops_new(const struct ops_config *config, struct ops **ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one-screen status, version. */
 #include "call.h"
+#include "lag.h"
 #include "netd/dns.h"
 #include "netd/probe.h"
 #include "netd/util.h"
@@ -51,6 +52,15 @@ static json_int_t rss_kb(void)
 	return line ? strtoll(line + 6, NULL, 10) : 0;
 }
 
+static json_t *loop_json(const struct lag *lag)
+{
+	return lag ? json_pack("{s:I, s:I, s:I}", "longest_us",
+			       (json_int_t)lag_longest_us(lag, mono_us()),
+			       "late", (json_int_t)lag->late, "turns",
+			       (json_int_t)lag->turns)
+		   : NULL;
+}
+
 static bool all_ok(json_t *checks)
 {
 	json_t *check;
@@ -75,13 +85,15 @@ enum ops_next op_status(struct call *call)
 		services += HASH_COUNT(net->services);
 	}
 	call->reply = json_pack(
-		"{s:b, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:I}",
+		"{s:b, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:I, "
+		"s:o*}",
 		"healthy", healthy, "node", call->m->self, "version",
 		NETD_VERSION, "store", store_json(call), "checks", checks,
 		"nodes", nodes_json(call), "networks", networks, "pods",
 		(json_int_t)HASH_COUNT(call->m->pods), "services", services,
 		"dns_pid", dns_pid(cfg->dns), "probe_pid",
-		probe_pid(cfg->probe), "rss_kb", rss_kb());
+		probe_pid(cfg->probe), "rss_kb", rss_kb(), "loop",
+		loop_json(cfg->lag));
 	return OPS_REPLY;
 }
 

@@ -306,7 +306,8 @@ static int nl_turn_take(struct nl_turn *t, void *buf, int len)
 
 static int nl_turn_run(struct nl_turn *t)
 {
-	static uint8_t buf[NL_RECV_LEN] __attribute__((aligned(16)));
+	static _Thread_local uint8_t buf[NL_RECV_LEN]
+		__attribute__((aligned(16)));
 	int fd = nl_socket_get_fd(t->sk);
 	ssize_t n;
 	int err = 0;

@@ -5,7 +5,8 @@
  * Three sockets, so that replies never mix: a dump, a request with its ack,
  * and the notifications. What the kernel says with an error (extended ack) is
  * kept in nl_error() until the next call. EEXIST and ENOENT are answers.
- * Loop thread only; a request never waits longer than five seconds. -errno.
+ * A mouth is one thread's: the loop's, all but the reaper's. A request never
+ * waits longer than five seconds. -errno.
  */
 #pragma once
 

@@ -17,6 +17,7 @@
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
+#include "reaper.h"
 #include "state.h"
 
 /* What the last overlay_open() failed with; its overlay is gone. */
@@ -55,6 +56,36 @@ int ov_say(struct overlay *ov, int err, const char *fmt, ...)
 bool ov_is_ours(const struct nl_link *link)
 {
 	return str_after(link->alias, ALIAS_PREFIX) != NULL;
+}
+
+int ov_links_del(struct overlay *ov, const uint32_t *ifindex, size_t len)
+{
+	if (!ov->config.reaper)
+		return nl_link_del_many(ov->nl, ifindex, len);
+	for (size_t i = 0; i < len; i++)
+		reaper_add(ov->config.reaper, ifindex[i]);
+	return 0;
+}
+
+bool ov_link_is_doomed(const struct overlay *ov, uint32_t ifindex)
+{
+	return ov->config.reaper && reaper_has(ov->config.reaper, ifindex);
+}
+
+uint64_t overlay_doomed(const struct overlay *ov)
+{
+	return ov->config.reaper ? reaper_given(ov->config.reaper) : 0;
+}
+
+uint64_t overlay_gone(const struct overlay *ov)
+{
+	return ov->config.reaper ? reaper_gone(ov->config.reaper) : 0;
+}
+
+void overlay_on_gone(struct overlay *ov, void (*fn)(void *arg), void *arg)
+{
+	if (ov->config.reaper)
+		reaper_watch(ov->config.reaper, fn, arg);
 }
 
 static bool ov_scan_add_link(void *arg, const struct nl_link *l)

@@ -23,6 +23,7 @@
 struct ebpf;
 struct nl;
 struct overlay;
+struct reaper;
 
 struct overlay_config {
 	/* This node's tunnel end: an address of an interface that is up. */
@@ -42,6 +43,8 @@ struct overlay_config {
 	bool fast_path;
 	/* Where netns_* of pods live: ROOT/ns. */
 	const char *ns_dir;
+	/* Deletes links beside the loop; NULL: they are deleted at once. */
+	struct reaper *reaper;
 };
 
 /* What the tunnel device turned out to be. */
@@ -118,8 +121,19 @@ bool overlay_pod_is_sized(struct overlay *ov, const struct want_pod *want);
 int overlay_pod_resize(struct overlay *ov, const struct want_pod *want,
 		       const struct overlay_link *link, int netns);
 
-/* Stops traffic first, then removes the link. Gone already is 0. */
+/*
+ * Stops traffic, then has the link deleted, which takes a while longer: see
+ * overlay_doomed(). Gone already is 0.
+ */
 int overlay_pod_del(struct overlay *ov, const char *id);
+
+/*
+ * How many links were to be deleted so far, and how many of these, in that
+ * order, are gone; fn(arg) runs from the loop whenever more are.
+ */
+uint64_t overlay_doomed(const struct overlay *ov);
+uint64_t overlay_gone(const struct overlay *ov);
+void overlay_on_gone(struct overlay *ov, void (*fn)(void *arg), void *arg);
 
 /*
  * Is all of it in the kernel as it should be, looked at now: both ends of the

@@ -12,6 +12,7 @@
 #include "netd/log.h"
 #include "netd/util.h"
 #include "netns.h"
+#include "reaper.h"
 #include "state.h"
 #include "sysctl.h"
 
@@ -150,6 +151,11 @@ static int pod_make_link(struct overlay *ov, const struct want_pod *want,
 		if (!err)
 			err = nl_veth_add(ov->nl, &veth, &link->ifindex);
 	}
+	if (err == -EEXIST && overlay_gone(ov) != overlay_doomed(ov)) {
+		/* Its place may be that of one that is on its way out. */
+		reaper_wait(ov->config.reaper);
+		err = nl_veth_add(ov->nl, &veth, &link->ifindex);
+	}
 	if (err == -EEXIST)
 		return ov_say(ov, err, "there is a link %s in the pod",
 			      link->ifname);
@@ -287,7 +293,7 @@ static void pod_undo(struct overlay *ov, const char *id, uint32_t ifindex)
 {
 	if (ov->bpf)
 		ebpf_pod_del(ov->bpf, id);
-	nl_link_del(ov->nl, ifindex);
+	ov_links_del(ov, &ifindex, 1);
 }
 
 DEFINE_FREEP(struct nl, nl_free)
@@ -434,7 +440,7 @@ int overlay_pod_del(struct overlay *ov, const char *id)
 	}
 	err = nl_link_get(ov->nl, name, &link);
 	if (!err && pod_link_is_ours(&link))
-		err = nl_link_del(ov->nl, link.ifindex);
+		err = ov_links_del(ov, &link.ifindex, 1);
 	if (err && err != -ENODEV)
 		return ov_fail(ov, err, "cannot remove %s", name);
 	pod_forget(ov, pod_find(ov, id));
@@ -576,12 +582,13 @@ int pod_sweep(struct overlay *ov, const struct ov_scan *scan)
 	for (size_t i = 0; i < scan->links_len; i++) {
 		const struct nl_link *l = &scan->links[i];
 
-		if (!str_after(l->alias, ALIAS_POD) || pod_is_wanted(ov, l))
+		if (!str_after(l->alias, ALIAS_POD) || pod_is_wanted(ov, l) ||
+		    ov_link_is_doomed(ov, l->ifindex))
 			continue;
 		log_info("overlay: link of no pod removed link=%s", l->name);
 		old[len++] = l->ifindex;
 	}
-	err = nl_link_del_many(ov->nl, old, len);
+	err = ov_links_del(ov, old, len);
 	free(old);
 	return err ? ov_fail(ov, err, "cannot remove old links") : ret;
 }

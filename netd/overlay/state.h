@@ -92,6 +92,10 @@ const struct nl_link *ov_scan_link(const struct ov_scan *scan,
 				   uint32_t ifindex);
 bool ov_is_ours(const struct nl_link *link);
 
+/* Links of ours are to go; the reaper's failures are its own to tell. */
+int ov_links_del(struct overlay *ov, const uint32_t *ifindex, size_t len);
+bool ov_link_is_doomed(const struct overlay *ov, uint32_t ifindex);
+
 /* tunnel.c: makes, adopts or repairs netd0. */
 int tunnel_put(struct overlay *ov, const struct ov_scan *scan);
 

@@ -75,3 +75,18 @@ int reconcile_pod_check(struct reconcile *rc, const struct pod *pod,
 		       at->network, why);
 	return err;
 }
+
+uint64_t reconcile_doomed(const struct reconcile *rc)
+{
+	return overlay_doomed(rc->cfg.overlay);
+}
+
+uint64_t reconcile_gone(const struct reconcile *rc)
+{
+	return overlay_gone(rc->cfg.overlay);
+}
+
+void reconcile_on_gone(struct reconcile *rc, void (*fn)(void *arg), void *arg)
+{
+	overlay_on_gone(rc->cfg.overlay, fn, arg);
+}

@@ -107,8 +107,16 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
  */
 int64_t reconcile_pod_leave(struct reconcile *rc, struct pod *pod,
 			    struct attachment *at, const uint32_t *ms);
-/* Takes traffic, names and records away, then the links. Frees the pod. */
+/* Takes traffic, names and records away, then the links; these are gone when
+ * reconcile_gone() has come to what reconcile_doomed() is now. Frees the pod.
+ */
 int reconcile_pod_remove(struct reconcile *rc, struct pod *pod);
+
+/* Links that were to be deleted so far, and how many of these are gone; fn
+ * runs from the loop whenever more are. */
+uint64_t reconcile_doomed(const struct reconcile *rc);
+uint64_t reconcile_gone(const struct reconcile *rc);
+void reconcile_on_gone(struct reconcile *rc, void (*fn)(void *arg), void *arg);
 
 /*
  * One more attachment (taken over as pod->nets[]'s last), or one less. netns

@@ -80,6 +80,7 @@ static void show_checks(const struct ctl *ctl, const json_t *checks)
 static void show_status(const struct ctl *ctl, const json_t *s)
 {
 	const json_t *nodes = json_object_get(s, "nodes");
+	const json_t *loop = json_object_get(s, "loop");
 	bool healthy = json_is_true(json_object_get(s, "healthy"));
 	json_int_t dns = int_of(s, "dns_pid");
 
@@ -99,6 +100,11 @@ static void show_status(const struct ctl *ctl, const json_t *s)
 	else
 		printf("dns        not running\n");
 	printf("memory     %.1f MiB\n", (double)int_of(s, "rss_kb") / 1024.0);
+	if (loop)
+		printf("loop       busy for %.1f ms at most lately, %lld times "
+		       "above 10 ms\n",
+		       (double)int_of(loop, "longest_us") / 1000,
+		       int_of(loop, "late"));
 	show_checks(ctl, json_object_get(s, "checks"));
 }
 
