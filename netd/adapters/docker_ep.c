@@ -382,18 +382,54 @@ void docker_join(struct docker *d, struct http_request *req)
 	reply_join(d, req, net, ep);
 }
 
+/* Who serves leaves balancing first, and its link a while later. */
+static enum ops_next op_left(struct call *call)
+{
+	struct pod *pod = model_pod(call->m, call_str(call, "pod"));
+	struct attachment *at =
+		pod ? pod_attachment(pod, call_str(call, "network")) : NULL;
+
+	if (at && !str_eq(at->id, call_str(call, "attachment")))
+		at = NULL;
+	call->later_ms = at ? reconcile_pod_leave(call->rc, pod, at, NULL) : 0;
+	if (call->later_ms)
+		return OPS_LATER;
+	if (at)
+		reconcile_pod_left(call->rc, pod, at);
+	call->reply = json_object();
+	return OPS_REPLY;
+}
+
+static void left_done(struct docker *d, struct http_request *req, json_t *args,
+		      const struct refusal *r, json_t *reply)
+{
+	const char *id = json_string_value(json_object_get(args, "endpoint"));
+	struct docker_ep *ep = docker_ep(d, id);
+
+	(void)r;
+	(void)reply;
+	if (ep)
+		set_state(d, ep, DOCKER_LEFT);
+	if (req)
+		docker_reply(req, json_object());
+}
+
 void docker_leave(struct docker *d, struct http_request *req)
 {
 	struct docker_ep *ep = docker_ep(d, docker_str(req, "EndpointID"));
-	struct attachment *at;
 	struct pod *pod;
+	struct attachment *at = ep ? docker_ep_attachment(d, ep, &pod) : NULL;
 
-	if (ep) {
-		at = docker_ep_attachment(d, ep, &pod);
-		if (at)
-			reconcile_pod_left(d->cfg.reconcile, pod, at);
-		set_state(d, ep, DOCKER_LEFT);
+	if (at) {
+		docker_ops(d, req, "docker leave", op_left,
+			   json_pack("{s:s, s:s, s:s, s:s}", "endpoint", ep->id,
+				     "pod", ep->pod, "network", ep->network,
+				     "attachment", at->id),
+			   left_done);
+		return;
 	}
+	if (ep)
+		set_state(d, ep, DOCKER_LEFT);
 	docker_reply(req, json_object());
 }
 

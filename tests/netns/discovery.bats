@@ -179,6 +179,23 @@ event_ms()
 	until_true 10 has_backends 1 front 2
 }
 
+@test "a container that leaves its network fails nobody" {
+	background load "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
+		pod exec near -- "$BIN/nd-load" new \
+		"$(svc_vip 1 front shop)" 80 4
+	until_true 5 is_dialling
+	dkn 2 network disconnect shop_default front-2
+	until_true 2 has_backends 1 front 1
+	until_true 10 grep failed "$RUN/out/load"
+	grep " 0 failed" "$RUN/out/load"
+	dkn 2 network connect shop_default front-2
+	until_true 20 has_backends 1 front 2
+}
+is_dialling()
+{
+	pgrep -s "$(cat "$RUN/jobs/load")" nd-load
+}
+
 @test "a name given later, and one taken back" {
 	dkn 1 network connect --alias extra shop_default front-1 2>/dev/null || :
 	dkn 1 rename front-1 first

@@ -47,25 +47,27 @@ load_begin()
 	background load-mesh nsenter --net="/run/netns/${NS}ext" -- \
 		"$BIN/nd-load" new 192.0.2.1 8080 "$1"
 }
-# Their count of failures, now or when they end.
-load_end()
+# What both counted, once they have ended.
+load_said()
 {
 	local what
 
 	for what in vip mesh; do
-		term_load "load-$what"
-		until_true 5 grep -q failed "$RUN/out/load-$what"
+		until_true 10 grep -q failed "$RUN/out/load-$what"
 	done
 	grep -h failed "$RUN/out/load-vip" "$RUN/out/load-mesh"
 }
-# To nd-load alone: whoever runs it would end without its words.
-term_load()
+# Tells nd-load alone: whoever runs it would end without its words.
+load_end()
 {
-	local pid
+	local what pid
 
-	for pid in $(pgrep -s "$(cat "$RUN/jobs/$1")" nd-load); do
-		kill -TERM "$pid"
+	for what in vip mesh; do
+		for pid in $(pgrep -s "$(cat "$RUN/jobs/load-$what")" nd-load); do
+			kill -TERM "$pid"
+		done
 	done
+	load_said
 }
 none_failed() { [[ $(grep -c ' 0 failed' <<<"$1") -eq 2 ]]; }
 
@@ -86,6 +88,10 @@ come_and_go()
 
 @test "pods that come and go fail nobody" {
 	rounds=${NETD_LONG:+40}
+	# The same load with nobody going, first.
+	load_begin 2
+	said=$(load_said)
+	none_failed "$said"
 	load_begin 600
 	come_and_go "${rounds:-5}"
 	said=$(load_end)
