@@ -40,6 +40,20 @@ static void make_old_flows(const char *dir)
 	close(old);
 }
 
+/* Version 2's pods had one family: 88 bytes. */
+static void make_old_pods(const char *dir)
+{
+	AUTO(str_freep) char *path = xasprintf("%s/pods", dir);
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	int old = bpf_map_create(BPF_MAP_TYPE_HASH, "pods", sizeof(uint32_t),
+				 88, ABI_PODS_MAX, &opts);
+
+	assert_true(old >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(bpf_obj_pin(old, path), 0);
+	close(old);
+}
+
 static void reopen(void)
 {
 	world_open(w);
@@ -53,7 +67,7 @@ static void test_other_version(void **state)
 	const struct tuple t = tuple(20, 1), between = tuple(20, 2);
 	AUTO(str_freep) char *mine = NULL;
 	AUTO(str_freep) char *theirs = NULL;
-	uint32_t frontends, flows;
+	uint32_t frontends, flows, pods;
 
 	(void)state;
 	mine = xasprintf("%s/maps-v%d", w->pin_dir, ABI_VERSION);
@@ -61,13 +75,16 @@ static void test_other_version(void **state)
 	assert_true(ask(&t, SYN, 0));
 	frontends = map_id(w->bpf->skel->maps.frontends);
 	flows = map_id(w->bpf->skel->maps.flows);
+	pods = map_id(w->bpf->skel->maps.pods);
 	ebpf_close(w->bpf);
 	assert_int_equal(rename(mine, theirs), 0);
 	make_old_flows(theirs);
+	make_old_pods(theirs);
 
 	reopen();
 	assert_int_equal(map_id(w->bpf->skel->maps.frontends), frontends);
 	assert_int_not_equal(map_id(w->bpf->skel->maps.flows), flows);
+	assert_int_not_equal(map_id(w->bpf->skel->maps.pods), pods);
 	/* The backend speaks first. */
 	assert_true(answer(&t, SYN | ACK, ISN));
 	assert_true(ask(&t, ACK, ISN + 1));
