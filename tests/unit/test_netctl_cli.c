@@ -385,6 +385,47 @@ static void check_said(const struct said *cases, size_t len)
 	}
 }
 
+static void test_complete(void **state)
+{
+	static const struct said cases[] = {
+		{ "__complete netw", 0, "network\n", NULL },
+		{ "__complete network l", 0, "ls\n", NULL },
+		{ "__complete net r", 0, "rm\n", NULL },
+		{ "__complete dns upstream l", 0, "ls\n", NULL },
+		{ "__complete drops --wa", 0, "--watch\n", NULL },
+		{ "__complete drops --timeo", 0, "--timeout\n", NULL },
+		{ "__complete nothing --", 0, NULL, NULL },
+		/* Names that netd knows, once each. */
+		{ "__complete network rm b", 0, "blue\n", NULL },
+		{ "__complete network rm a b", 0, "blue\n", NULL },
+		{ "__complete network rm red", 0, "", NULL },
+		{ "__complete network connect blue w", 0, "web-1\n", NULL },
+		{ "__complete service rm d", 0, "db\n", NULL },
+		{ "__complete service rm --network b", 0, "blue\n", NULL },
+		{ "__complete service rm --network red w", 0, "web\n", NULL },
+		{ "__complete pod create x --network b", 0, "blue\n", NULL },
+		{ "__complete dns query x --from w", 0, "web-1\n", NULL },
+		/* What is new has a name of the user's. */
+		{ "__complete network create b", 0, "", NULL },
+		{ "__complete pod exec web-1 -- w", 0, "", NULL },
+		{ "__complete drops b", 0, "", NULL },
+		/* A daemon that is not there. */
+		{ "__complete -H unix:///nowhere network rm b", 0, "", NULL },
+		{ "__complete -H tcp://x network rm b", 0, "", NULL },
+		{ "completion tcsh", 2, "", "no shell \"tcsh\"" },
+		{ "completion", 2, "", "wants a shell" },
+	};
+
+	(void)state;
+	check_said(cases, ARRAY_LEN(cases));
+	for (size_t i = 0; i < ARRAY_LEN(cases) - 2; i++) {
+		netctl(cases[i].line);
+		assert_string_equal(t.err, "");
+	}
+	assert_int_equal(netctl("completion bash"), 0);
+	assert_non_null(strstr(t.out, "complete -o default -F _netctl"));
+}
+
 static void test_exit_codes(void **state)
 {
 	static const struct said cases[] = {
@@ -769,6 +810,7 @@ int main(void)
 		TEST(test_tables),
 		TEST(test_json_is_the_reply),
 		TEST(test_debug_goes_to_standard_error),
+		TEST(test_complete),
 		TEST(test_timeout),
 		TEST(test_no_permission),
 		TEST(test_create_sends_a_namespace),

@@ -2,6 +2,7 @@
 /* From words to a row, from the row to its run function. */
 #include "cmd.h"
 
+#include "complete.h"
 #include "help.h"
 #include "netd/util.h"
 #include "netd/words.h"
@@ -44,8 +45,8 @@ const struct api_arg global_rows[] = {
 const size_t global_rows_len = ARRAY_LEN(global_rows);
 
 const struct cmd *const cmd_tables[] = {
-	network_cmds, pod_cmds, service_cmds, dns_cmds,	   resolver_cmds,
-	docker_cmds,  cni_cmds, drops_cmds,   system_cmds,
+	network_cmds, pod_cmds, service_cmds, dns_cmds,	       resolver_cmds,
+	docker_cmds,  cni_cmds, drops_cmds,   completion_cmds, system_cmds,
 };
 const size_t cmd_tables_len = ARRAY_LEN(cmd_tables);
 
@@ -327,6 +328,9 @@ int cmd_main(int argc, char **argv)
 	AUTO(args_free) struct args front = { 0 };
 	int i;
 
+	/* Its words are another command line, not yet finished. */
+	if (argc > 1 && str_eq(argv[1], "__complete"))
+		return complete(argc - 2, argv + 2);
 	args_add(&front, global_rows, global_rows_len);
 	i = args_parse_front(&front, argc - 1, argv + 1);
 	if (i < 0)

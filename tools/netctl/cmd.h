@@ -55,6 +55,7 @@ extern const struct cmd resolver_cmds[];
 extern const struct cmd docker_cmds[];
 extern const struct cmd cni_cmds[];
 extern const struct cmd drops_cmds[];
+extern const struct cmd completion_cmds[];
 extern const struct cmd system_cmds[];
 
 static inline json_t *cmd_fields(const struct args *args)
