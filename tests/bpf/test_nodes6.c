@@ -53,6 +53,9 @@ static void node6_tables(struct world *n)
 		       backend(BLUE, POD_B, 5353, b_vtep));
 	world_frontend(n, BLUE, VIP, 81, TCP, none);
 	world_frontend(n, BLUE, VIP, 81, UDP, none);
+	world_frontend(n, BLUE, VIP, 82, UDP,
+		       backend(BLUE, POD_B, 999, b_vtep));
+	world_published6(n, BLUE, 8005, UDP, backend(BLUE, POD_B, 999, b_vtep));
 	world_published6(n, BLUE, 8001, TCP,
 			 backend(BLUE, POD_B, 8080, b_vtep));
 	world_published6(n, BLUE, 8003, UDP,
@@ -186,9 +189,9 @@ static void test_datagrams(void **state)
 	close(client);
 }
 
-static void refused(const char *ns, int type)
+static void refused(const char *ns, int type, const char *addr, uint16_t port)
 {
-	struct sockaddr_storage s = inet_any(VIP, 81);
+	struct sockaddr_storage s = inet_any(addr, port);
 	int fd = sock(ns, type, "::", 0);
 	char c;
 	int err = connect(fd, (struct sockaddr *)&s, sizeof(s));
@@ -207,10 +210,21 @@ static void refused(const char *ns, int type)
 static void test_refused(void **state)
 {
 	(void)state;
-	refused("a", SOCK_STREAM);
-	refused("a", SOCK_DGRAM);
-	refused("one", SOCK_STREAM);
-	refused("one", SOCK_DGRAM);
+	refused("a", SOCK_STREAM, VIP, 81);
+	refused("a", SOCK_DGRAM, VIP, 81);
+	refused("one", SOCK_STREAM, VIP, 81);
+	refused("one", SOCK_DGRAM, VIP, 81);
+}
+
+/* By the backend itself, whose port is shut; its words are translated. */
+static void test_errors(void **state)
+{
+	(void)state;
+	refused("a", SOCK_DGRAM, VIP, 82);
+	refused("two", SOCK_DGRAM, VIP, 82);
+	refused(NULL, SOCK_DGRAM, ONE, 8005);
+	refused(NULL, SOCK_DGRAM, TWO, 8005);
+	refused("a", SOCK_DGRAM, ONE, 8005);
 }
 
 static int restarts;
@@ -327,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_streams_by_device),
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_no_drops),
