@@ -125,7 +125,7 @@ static int read_address(const struct docker *d, json_t *interface,
 	if (six && *six)
 		return refuse(r, API_UNSUPPORTED, "Interface",
 			      "leave --ip6 out",
-			      "networks of netd have IPv4 subnets");
+			      "Docker's containers get IPv4 alone");
 	ep->addr = p.addr;
 	a = docker_addr(d, &p.addr);
 	if (!a || !str_eq(a->network, ep->network))
@@ -466,7 +466,7 @@ static int read_port(json_t *row, const char *network, struct pod_port *ret,
 	if (host && *host && !ip_is_v4(&ret->host))
 		return refuse(r, API_UNSUPPORTED, "Options",
 			      "publish on IPv4 addresses",
-			      "networks of netd have IPv4 subnets");
+			      "Docker's containers get IPv4 alone");
 	/* 0.0.0.0 is every address, as none is. */
 	if (ip_is_v4(&ret->host) && !ip_v4(&ret->host))
 		ret->host = (struct ip_addr){ 0 };

@@ -9,6 +9,7 @@
 #include "ipam.h"
 #include "netd/log.h"
 #include "network.h"
+#include "pair.h"
 
 #define ADDRESS_TYPE "RequestAddressType"
 #define ADDRESS_GATEWAY "com.docker.network.gateway"
@@ -85,6 +86,20 @@ static int check_same_subnet(struct call *call, const struct net *net)
 		      prefix_str(&net->subnet, buf));
 }
 
+/* Docker's own bookkeeping of a network wants an IPv4 pool. */
+static int check_has_v4(struct call *call, const struct net *net)
+{
+	if (net_has_family(net, false))
+		return 0;
+	return refuse(
+		&call->refusal, API_UNSUPPORTED, "Options",
+		"join a network that has IPv4 as well: netctl network "
+		"create --ipv6",
+		"network \"%s\" is of IPv6 alone, and Docker's containers "
+		"get IPv4",
+		net->name);
+}
+
 /* Joins the network, or makes it as `network create` does. */
 static enum ops_next op_pool(struct call *call)
 {
@@ -92,7 +107,7 @@ static enum ops_next op_pool(struct call *call)
 	enum ops_next next;
 
 	if (net) {
-		if (check_same_subnet(call, net))
+		if (check_same_subnet(call, net) || check_has_v4(call, net))
 			return OPS_REFUSE;
 		call->reply = json_object();
 		return OPS_REPLY;
@@ -192,7 +207,7 @@ static int check_pool(struct http_request *req, struct refusal *r)
 {
 	if (json_is_true(json_object_get(req->args, "V6")))
 		return refuse(r, API_UNSUPPORTED, "V6", "leave --ipv6 out",
-			      "networks of netd have IPv4 subnets");
+			      "Docker's containers get IPv4 alone");
 	if (*docker_str(req, "SubPool"))
 		return refuse(r, API_UNSUPPORTED, "SubPool",
 			      "leave --ip-range out",

@@ -312,7 +312,7 @@ void docker_create_network(struct docker *d, struct http_request *req)
 	if (net && (is_set(options, IPV6) ||
 		    json_array_size(json_object_get(req->args, "IPv6Data"))))
 		refuse(&r, API_UNSUPPORTED, "IPv6Data", "leave --ipv6 out",
-		       "networks of netd have IPv4 subnets");
+		       "Docker's containers get IPv4 alone");
 	else if (net && had && !str_eq(had->network, net->name))
 		refuse(&r, API_CONFLICT, "NetworkID", NULL,
 		       "Docker's network %.12s is \"%s\" already", id,

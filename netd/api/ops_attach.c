@@ -6,6 +6,7 @@
  */
 #include "call.h"
 #include "ipam.h"
+#include "json.h"
 #include "netd/util.h"
 #include "network.h"
 #include "pod.h"
@@ -55,7 +56,9 @@ static json_t *attachment_reply(const struct call *call, const struct pod *pod,
 {
 	struct want_pod want = reconcile_pod_want(call->rc, pod, at);
 	const struct want_pod_addr *first = &want.addrs[0];
+	const struct want_pod_addr *second = &want.addrs[1];
 	struct ip_prefix addr = { first->addr, first->prefix_len };
+	struct ip_prefix addr6 = { second->addr, second->prefix_len };
 	char link[LINK_NAME_LEN], mac[MAC_STRLEN];
 	json_t *ports = json_array();
 
@@ -64,15 +67,17 @@ static json_t *attachment_reply(const struct call *call, const struct pod *pod,
 		if (str_eq(pod->ports[i].network, at->network))
 			json_array_append_new(ports,
 					      pod_port_to_json(&pod->ports[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, "
-			 "s:o}",
-			 "name", pod->name, "network", at->network, "link",
-			 link, "interface", at->ifname, "mac",
-			 mac_str(&at->mac, mac), "mtu", (int)want.mtu, "ip",
-			 json_prefix(&addr), "gateway",
-			 json_ip(&first->gateway), "routes", routes_show(&want),
-			 "search", search_show(call, at->network), "ports",
-			 ports);
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, s:o}",
+		"name", pod->name, "network", at->network, "link", link,
+		"interface", at->ifname, "mac", mac_str(&at->mac, mac), "mtu",
+		(int)want.mtu, "ip", json_prefix(&addr), "gateway",
+		json_ip(&first->gateway), "ip6",
+		want.addrs_len > 1 ? json_prefix(&addr6) : json_string(""),
+		"gateway6", json_ip_or_none(&second->gateway), "routes",
+		routes_show(&want), "search", search_show(call, at->network),
+		"ports", ports);
 }
 
 static int read_text(struct call *call, const char *name, char *buf,

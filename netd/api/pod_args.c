@@ -107,6 +107,23 @@ int pod_args_network(struct call *call, struct pod *pod, const char *text,
 	return 0;
 }
 
+/* Clients of a family reach a pod by its address of that family. */
+static int check_port(struct call *call, const char *network,
+		      const struct pod_port *port)
+{
+	const struct net *net = model_net(call->m, network);
+	char ip[IP_STRLEN];
+
+	if (!net || ip_is_none(&port->host) ||
+	    net_has_family(net, !ip_is_v4(&port->host)))
+		return 0;
+	return refuse(&call->refusal, API_INVALID, "publish",
+		      "leave the address out",
+		      "publish %s:%u: network \"%s\" has no IPv%d",
+		      ip_str(&port->host, ip), port->port, net->name,
+		      ip_is_v4(&port->host) ? 4 : 6);
+}
+
 int pod_args_ports(struct call *call, struct pod *pod, const char *network)
 {
 	json_t *list = call_list(call, "publish"), *text;
@@ -122,6 +139,8 @@ int pod_args_ports(struct call *call, struct pod *pod, const char *network)
 	json_array_foreach (list, i, text) {
 		err = pod_port_parse(json_string_value(text), &ports[i],
 				     &call->refusal);
+		if (!err)
+			err = check_port(call, network, &ports[i]);
 		if (err)
 			break;
 		str_copy(ports[i].network, sizeof(ports[i].network), network);

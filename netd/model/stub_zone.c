@@ -74,8 +74,10 @@ static const struct net *net_of_gateway(const struct model *m,
 {
 	for (const struct net *net = m->nets; net; net = net->hh.next) {
 		struct ip_addr gateway = net_gateway(net);
+		struct ip_addr gateway6 = net_gateway6(net);
 
-		if (net->rev && ip_eq(&gateway, addr))
+		if (net->rev &&
+		    (ip_eq(&gateway, addr) || ip_eq(&gateway6, addr)))
 			return net;
 	}
 	return NULL;

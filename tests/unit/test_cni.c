@@ -389,6 +389,11 @@ static void test_wish(void **state)
 		  ",\"runtimeConfig\":{\"aliases\":{\"lab\":[\"a\"],\"other\":"
 		  "[\"b\"]}}",
 		  "{\"network\":\"default,alias=a\"}" },
+		{ "IP=fd00::7", "", "{\"network\":\"default,ip6=fd00::7\"}" },
+		{ NULL,
+		  ",\"runtimeConfig\":{\"ips\":[\"10.5.0.9/24\","
+		  "\"fd00::9/64\"]}",
+		  "{\"network\":\"default,ip=10.5.0.9,ip6=fd00::9\"}" },
 		{ NULL, ",\"runtimeConfig\":{\"aliases\":null,\"ips\":null}",
 		  "{\"network\":\"default\"}" },
 		{ NULL,
@@ -459,7 +464,7 @@ static void test_wish_refuses(void **state)
 		{ "X", "", CNI_CODE_ENV, "has no value" },
 		{ "IP=\xff;IgnoreUnknown=1", "", CNI_CODE_ENV, "UTF-8" },
 		{ "IP=10.5.0", "", CNI_CODE_CONFIG, "10.5.0" },
-		{ "IP=fd00::1", "", CNI_CODE_UNSUPPORTED, "fd00::1" },
+		{ "IP=fd00:::1", "", CNI_CODE_CONFIG, "fd00:::1" },
 		{ "MAC=0a", "", CNI_CODE_CONFIG, "0a" },
 		{ "NETD_LABELS=app", "", CNI_CODE_ENV, "app" },
 		{ NULL, ",\"network\":\"blue,ip=1.2.3.4\"", CNI_CODE_CONFIG,
@@ -475,6 +480,15 @@ static void test_wish_refuses(void **state)
 		{ NULL,
 		  ",\"runtimeConfig\":{\"ips\":[\"1.1.1.1\",\"1.1.1.2\"]}",
 		  CNI_CODE_UNSUPPORTED, "2 ips" },
+		{ NULL,
+		  ",\"runtimeConfig\":{\"ips\":[\"fd00::1\",\"fd00::2\"]}",
+		  CNI_CODE_UNSUPPORTED, "2 ips" },
+		{ NULL,
+		  ",\"runtimeConfig\":{\"ips\":[\"1.1.1.1\",\"fd00::1\","
+		  "\"1.1.1.2\"]}",
+		  CNI_CODE_UNSUPPORTED, "3 ips" },
+		{ NULL, ",\"runtimeConfig\":{\"ips\":[\"1.1.1.1\",7]}",
+		  CNI_CODE_CONFIG, "ips[1]" },
 		{ NULL, ",\"runtimeConfig\":{\"aliases\":\"a\"}",
 		  CNI_CODE_CONFIG, "aliases" },
 		{ NULL, ",\"runtimeConfig\":{\"aliases\":[\"a,ip=1.2.3.4\"]}",
@@ -680,6 +694,50 @@ static void test_result_dns(void **state)
 	}
 }
 
+/* A pod of two families: an address and a gateway of each. */
+static void test_result_dual(void **state)
+{
+	static const struct {
+		const char *version;
+		bool has_version;
+	} rows[] = { { "0.4.0", true }, { "1.1.0", false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(str_freep)
+		char *text = xasprintf("{\"cniVersion\":\"%s\",\"name\":"
+				       "\"lab\"}",
+				       rows[i].version);
+		json_t *reply = a_reply(), *result, *ips, *want;
+		struct cni_error e = { 0 };
+		struct cni_conf conf;
+
+		json_object_set_new(reply, "ip6", json_string("fd00::7/64"));
+		json_object_set_new(reply, "gateway6", json_string("fd00::1"));
+		assert_int_equal(read_conf(text, CNI_ADD, &conf, &e), 0);
+		result = cni_result(&an_env, &conf, reply);
+		ips = json_object_get(result, "ips");
+		assert_int_equal(json_array_size(ips), 2);
+		want = json_pack("{s:s, s:s, s:i}", "address", "fd00::7/64",
+				 "gateway", "fd00::1", "interface", 1);
+		if (rows[i].has_version)
+			json_object_set_new(want, "version", json_string("6"));
+		assert_true(json_equal(json_array_get(ips, 1), want));
+		/* CHECK misses the second address as it does the first. */
+		json_object_set(conf.doc, "prevResult", result);
+		assert_int_equal(cni_result_check(&an_env, &conf, reply, &e),
+				 0);
+		json_array_remove(ips, 1);
+		assert_int_not_equal(
+			cni_result_check(&an_env, &conf, reply, &e), 0);
+		assert_int_equal(e.code, CNI_CODE_DIFFERS);
+		json_decref(want);
+		json_decref(result);
+		json_decref(reply);
+		cni_conf_free(&conf);
+	}
+}
+
 /* Behind another plugin: what that made stays, places count on. */
 static void test_result_chained(void **state)
 {
@@ -756,6 +814,7 @@ int main(void)
 		cmocka_unit_test(test_survivors),
 		cmocka_unit_test(test_result),
 		cmocka_unit_test(test_result_dns),
+		cmocka_unit_test(test_result_dual),
 		cmocka_unit_test(test_result_chained),
 		cmocka_unit_test(test_result_check),
 	};

@@ -41,16 +41,17 @@ static json_int_t add_interfaces(const struct cni_env *env,
 	return (json_int_t)json_array_size(list) - 1;
 }
 
-static void add_ip(const struct cni_conf *conf, json_t *result, json_t *reply,
+static void add_ip(const struct cni_conf *conf, json_t *result,
+		   const char *address, const char *gateway,
 		   json_int_t interface)
 {
-	json_t *ip =
-		json_pack("{s:s, s:s, s:I}", "address", text_of(reply, "ip"),
-			  "gateway", text_of(reply, "gateway"), "interface",
-			  interface);
+	json_t *ip = json_pack("{s:s, s:s, s:I}", "address", address, "gateway",
+			       gateway, "interface", interface);
 
 	if (!cni_conf_is_from(conf, "1.0.0"))
-		json_object_set_new(ip, "version", json_string("4"));
+		json_object_set_new(ip, "version",
+				    json_string(strchr(address, ':') ? "6"
+								     : "4"));
 	json_array_append_new(list_of(result, "ips"), ip);
 }
 
@@ -99,7 +100,12 @@ json_t *cni_result(const struct cni_env *env, const struct cni_conf *conf,
 
 	json_object_set_new(result, "cniVersion", json_string(conf->version));
 	interface = add_interfaces(env, conf, result, reply);
-	add_ip(conf, result, reply, interface);
+	add_ip(conf, result, text_of(reply, "ip"), text_of(reply, "gateway"),
+	       interface);
+	/* The pair's other half, in a network of both families. */
+	if (*text_of(reply, "ip6"))
+		add_ip(conf, result, text_of(reply, "ip6"),
+		       text_of(reply, "gateway6"), interface);
 	json_array_extend(list_of(result, "routes"),
 			  json_object_get(reply, "routes"));
 	json_object_set_new(result, "dns", make_dns(conf, reply));
@@ -121,6 +127,7 @@ static bool has_text(json_t *list, const char *key, const char *text)
 int cni_result_check(const struct cni_env *env, const struct cni_conf *conf,
 		     json_t *reply, struct cni_error *e)
 {
+	static const char *const addresses[] = { "ip", "ip6" };
 	json_t *previous = json_object_get(conf->doc, "prevResult");
 	json_t *route;
 	size_t i;
@@ -133,11 +140,15 @@ int cni_result_check(const struct cni_env *env, const struct cni_conf *conf,
 		      env->ifname))
 		return cni_fail(e, CNI_CODE_DIFFERS, NULL,
 				"prevResult has no interface %s", env->ifname);
-	if (!has_text(json_object_get(previous, "ips"), "address",
-		      text_of(reply, "ip")))
-		return cni_fail(e, CNI_CODE_DIFFERS, NULL,
-				"%s has %s, which prevResult has not",
-				env->ifname, text_of(reply, "ip"));
+	for (i = 0; i < ARRAY_LEN(addresses); i++) {
+		const char *ip = text_of(reply, addresses[i]);
+
+		if (*ip &&
+		    !has_text(json_object_get(previous, "ips"), "address", ip))
+			return cni_fail(e, CNI_CODE_DIFFERS, NULL,
+					"%s has %s, which prevResult has not",
+					env->ifname, ip);
+	}
 	json_array_foreach (json_object_get(reply, "routes"), i, route)
 		if (!has_text(json_object_get(previous, "routes"), "dst",
 			      text_of(route, "dst")))

@@ -260,34 +260,44 @@ static int add_ip(struct wish *w, const char *text)
 	if (prefix_parse(text, &prefix))
 		return cni_fail(w->e, CNI_CODE_CONFIG, "write 10.5.0.7",
 				"ip \"%.64s\" is not an address", text);
-	if (!ip_is_v4(&prefix.addr))
-		return cni_fail(w->e, CNI_CODE_UNSUPPORTED,
-				"networks of netd have IPv4",
-				"netd does not do ip = %.64s", text);
-	network_option(w, "ip", ip_str(&prefix.addr, ip));
+	network_option(w, ip_is_v4(&prefix.addr) ? "ip" : "ip6",
+		       ip_str(&prefix.addr, ip));
 	return 0;
+}
+
+static bool is_v6(const char *text)
+{
+	return strchr(text, ':');
 }
 
 /* The first of these that is there: capability, args.cni, CNI_ARGS. */
 static int wish_ip(struct wish *w, json_t *cni)
 {
-	json_t *list = json_object_get(runtime_config(w), "ips");
-	const char *text;
+	json_t *list = json_object_get(runtime_config(w), "ips"), *item;
+	const char *first = NULL, *text;
+	size_t i;
 
 	if (!json_array_size(list) &&
 	    cni_member(cni, "args.cni", "ips", JSON_ARRAY, &list, w->e))
 		return -EINVAL;
 	if (!json_array_size(list))
 		return arg(w, "IP") ? add_ip(w, arg(w, "IP")) : 0;
-	if (json_array_size(list) > 1)
-		return cni_fail(w->e, CNI_CODE_UNSUPPORTED,
-				"one address for one link",
-				"netd does not do %zu ips at once",
-				json_array_size(list));
-	text = json_string_value(json_array_get(list, 0));
-	return text ? add_ip(w, text)
-		    : cni_fail(w->e, CNI_CODE_CONFIG, NULL,
-			       "ips[0] is not a string");
+	json_array_foreach (list, i, item) {
+		text = json_string_value(item);
+		if (!text)
+			return cni_fail(w->e, CNI_CODE_CONFIG, NULL,
+					"ips[%zu] is not a string", i);
+		if (i > 1 || (first && is_v6(first) == is_v6(text)))
+			return cni_fail(w->e, CNI_CODE_UNSUPPORTED,
+					"one address of each family for one "
+					"link",
+					"netd does not do %zu ips at once",
+					json_array_size(list));
+		first = text;
+		if (add_ip(w, text))
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static int wish_mac(struct wish *w, json_t *cni)
@@ -407,7 +417,8 @@ static int add_port(struct wish *w, json_t *item, size_t i, json_t *list)
 				i, host);
 	if (!ip_is_v4(&addr))
 		return cni_fail(w->e, CNI_CODE_UNSUPPORTED,
-				"published ports answer on IPv4",
+				"leave it out: all addresses answer, of IPv6 "
+				"too",
 				"netd does not do portMappings[%zu].hostIP = "
 				"%.64s",
 				i, host);
