@@ -164,35 +164,55 @@ static int do_upstreams(struct world *w, char **words, size_t n)
 	return 0;
 }
 
-/* zone NET VNI GATEWAY SUBNET [vips PREFIX].. [internal] */
+/* GATEWAY SUBNET [VIPS].. up to "and", "internal" or the end. */
+static int range_parse(char **words, size_t n, size_t *at,
+		       struct want_zone *want)
+{
+	struct want_range *range = &want->ranges[want->ranges_len];
+
+	if (want->ranges_len++ == RANGES_MAX || *at + 2 > n ||
+	    ip_parse(words[*at], &range->gateway) ||
+	    prefix_parse(words[*at + 1], &range->subnet))
+		return -EINVAL;
+	for (*at += 2; *at < n && !str_eq(words[*at], "and") &&
+		       !str_eq(words[*at], "internal");
+	     (*at)++)
+		if (range->vips_len == NET_VIPS_MAX ||
+		    prefix_parse(words[*at], &range->vips[range->vips_len++]))
+			return -EINVAL;
+	return address_need(&range->gateway) ? -EIO : 0;
+}
+
+/* zone NET VNI RANGE [and RANGE] [internal]; see range_parse() */
 static int do_zone(struct world *w, char **words, size_t n)
 {
-	struct want_zone want = { .ranges_len = 1 };
-	struct want_range *range = &want.ranges[0];
+	struct want_zone want = { .ranges_len = 0 };
 	struct net *net = &w->nets[w->nets_len];
+	size_t at = 3;
+	int err;
 
 	if (n < 5 || w->nets_len == NETS_MAX ||
-	    str_to_u32(words[2], 1, 1 << 24, &want.vni) ||
-	    ip_parse(words[3], &range->gateway) ||
-	    prefix_parse(words[4], &range->subnet))
+	    str_to_u32(words[2], 1, 1 << 24, &want.vni))
 		return -EINVAL;
 	str_copy(want.name, sizeof(want.name), words[1]);
-	for (size_t i = 5; i < n; i++) {
-		if (str_eq(words[i], "internal"))
-			want.internal = true;
-		else if (range->vips_len == NET_VIPS_MAX ||
-			 prefix_parse(words[i],
-				      &range->vips[range->vips_len++]))
-			return -EINVAL;
+	err = range_parse(words, n, &at, &want);
+	for (; !err && at < n; at++) {
+		want.internal |= str_eq(words[at], "internal");
+		if (str_eq(words[at], "and")) {
+			at++;
+			err = range_parse(words, n, &at, &want);
+			at--;
+		}
 	}
+	if (err)
+		return err;
 	if (!net_find(w, words[1])) {
 		str_copy(net->name, sizeof(net->name), words[1]);
 		net->vni = want.vni;
-		net->gateway = range->gateway;
+		net->gateway = want.ranges[0].gateway;
 		w->nets_len++;
 	}
-	return address_need(&range->gateway) ? -EIO
-					     : dns_zone_put(w->dns, &want);
+	return dns_zone_put(w->dns, &want);
 }
 
 /* pod ADDR NET|VNI.. */

@@ -153,6 +153,111 @@ static uint32_t addrs_of(struct model *m, const char *name)
 	return len;
 }
 
+/* Two families: every route, frontend and name has its pair. */
+static struct model *make_dual(void)
+{
+	struct model *m = make();
+
+	model_apply(m, "c/nets/blue",
+		    "{\"vni\":4096,\"subnets\":[\"10.5.0.0/24\"],\"vips\":["
+		    "\"10.80.0.0/22\"],\"subnet6\":\"fd00:5::/64\",\"vips6\":"
+		    "[\"fd00:6::/118\"],\"labels\":{}}",
+		    60, NULL);
+	model_apply(m, "n/blue/e/pods/n2/aa",
+		    "{\"pod\":\"web-2\",\"ip\":\"10.5.0.16\",\"ip6\":"
+		    "\"fd00:5::10\",\"labels\":{}}",
+		    61, NULL);
+	model_apply(m, "n/blue/s/up/n2",
+		    "{\"services\":{\"web\":[{\"id\":\"aa\",\"ip\":"
+		    "\"10.5.0.16\",\"ip6\":\"fd00:5::10\",\"weight\":1}]}}",
+		    62, NULL);
+	return m;
+}
+
+static void test_dual_routes(void **state)
+{
+	static const char *const want[] = { "10.5.0.15/32", "fd00:5::f/128",
+					    "10.5.0.16/28", "fd00:5::10/124" };
+	struct model *m = make_dual();
+	size_t len;
+	struct want_route *r = plan_routes(m, model_net(m, "blue"), &len);
+	char dst[PREFIX_STRLEN];
+
+	(void)state;
+	assert_int_equal(len, ARRAY_LEN(want));
+	for (size_t i = 0; i < len; i++)
+		assert_string_equal(prefix_str(&r[i].dst, dst), want[i]);
+	free(r);
+	model_free(m);
+}
+
+static void test_dual_frontends(void **state)
+{
+	static const struct {
+		const char *addr;
+		uint16_t port;
+		bool v6;
+		/* What n1 balances over: n3's pod is of IPv4 alone. */
+		size_t backends;
+	} want[] = {
+		{ "10.80.0.1", 80, false, 3 }, { "10.80.0.1", 8080, false, 3 },
+		{ "", 9000, false, 2 },	       { "10.80.0.1", 0, false, 0 },
+		{ "fd00:6::1", 80, true, 1 },  { "fd00:6::1", 8080, true, 1 },
+		{ "", 9000, true, 1 },	       { "fd00:6::1", 0, true, 0 },
+	};
+	struct model *m = make_dual();
+	struct net *net = model_net(m, "blue");
+	const struct service *s = net_service(net, "web");
+	struct want_frontend fe[16];
+	uint16_t target[16];
+	size_t len = plan_frontends(net, s, fe, target, 16);
+
+	(void)state;
+	assert_int_equal(len, ARRAY_LEN(want));
+	for (size_t i = 0; i < len; i++) {
+		char ip[IP_STRLEN] = "";
+		struct want_backend *b;
+		size_t n;
+
+		if (!ip_is_none(&fe[i].addr))
+			ip_str(&fe[i].addr, ip);
+		assert_string_equal(ip, want[i].addr);
+		assert_int_equal(fe[i].port, want[i].port);
+		assert_int_equal(fe[i].v6, want[i].v6);
+		b = plan_backends(m, net, s, &fe[i], target[i], &n);
+		assert_int_equal(n, want[i].backends);
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(ip_is_v4(&b[k].addr), !want[i].v6);
+		free(b);
+	}
+	model_free(m);
+}
+
+static void test_dual_names(void **state)
+{
+	static const char *const want[] = { "198.51.100.7", "10.5.0.16",
+					    "10.5.0.15", "fd00:5::10" };
+	struct model *m = make_dual();
+	struct net *net = model_net(m, "blue");
+	struct plan_tasks t = plan_tasks(m, net, net_service(net, "web"));
+	uint32_t len;
+	struct ip_addr *addrs =
+		plan_pod_addrs(m, net_name_of(net, "web-2"), &len);
+	char ip[IP_STRLEN];
+
+	(void)state;
+	assert_int_equal(t.len, ARRAY_LEN(want));
+	for (uint32_t i = 0; i < t.len; i++)
+		assert_string_equal(ip_str(&t.addrs[i], ip), want[i]);
+	assert_string_equal(t.hosts[1].name, "web-2");
+	assert_string_equal(t.hosts[3].name, "web-2");
+	plan_tasks_free(&t);
+	assert_int_equal(len, 2);
+	assert_string_equal(ip_str(&addrs[1], ip), "fd00:5::10");
+	free(addrs);
+	model_free(m);
+}
+
 static void test_pod_names(void **state)
 {
 	struct model *m = make();
@@ -478,6 +583,9 @@ int main(void)
 		cmocka_unit_test(test_routes_lead_to_owners_and_borrowers),
 		cmocka_unit_test(test_frontends),
 		cmocka_unit_test(test_backends_follow_leases),
+		cmocka_unit_test(test_dual_routes),
+		cmocka_unit_test(test_dual_frontends),
+		cmocka_unit_test(test_dual_names),
 		cmocka_unit_test(test_pod_names),
 		cmocka_unit_test(test_who_drains),
 		cmocka_unit_test(test_marks),
