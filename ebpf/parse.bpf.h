@@ -288,7 +288,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 	return parse_l4(skb, p);
 }
 
-/* What is neither an upper protocol nor a fragment's header. */
+/* What stands between the IPv6 header, or a fragment's, and the rest. */
 static __always_inline int ip6_is_extension(__u8 next)
 {
 	switch (next) {
@@ -297,10 +297,13 @@ static __always_inline int ip6_is_extension(__u8 next)
 	case IPPROTO_AH:
 	case IPPROTO_DSTOPTS:
 	case IPPROTO_MH:
-	case 139:	       /* Host Identity Protocol */
-	case 140:	       /* Shim6 */
-	case IPPROTO_FRAGMENT: /* a second one */
-	case IPPROTO_ICMP:     /* would be taken for ICMPv6 */
+	/* Host Identity Protocol and Shim6. */
+	case 139:
+	case 140:
+	/* A second one. */
+	case IPPROTO_FRAGMENT:
+	/* It would be taken for ICMPv6. */
+	case IPPROTO_ICMP:
 		return 1;
 	}
 	return 0;
@@ -324,17 +327,21 @@ static __always_inline int icmp6_as_icmp(__u8 type)
 	return -ABI_DROP_ICMPV6;
 }
 
-/* Where it may go is the link alone; that is not asked of what links use. */
+/* No router takes it further. */
+static __always_inline int addr_is_for_link(const struct abi_addr *a)
+{
+	return addr_is_group(a) || addr_is_link_local(a);
+}
+
+/* Of ICMPv6, parse_ip6_l4() asks where it goes: links need some of it. */
 static __always_inline int parse_ip6_addrs(const struct pkt *p, __u8 next)
 {
 	if ((addr_is_reserved(&p->src) && !addr_is_none(&p->src)) ||
 	    addr_is_reserved(&p->dst) || addr_is_group(&p->src))
 		return -ABI_DROP_MULTICAST;
-	if (next == IPPROTO_ICMPV6)
-		return 0;
-	return addr_is_group(&p->dst) || addr_is_link_local(&p->dst)
-		       ? -ABI_DROP_MULTICAST
-		       : 0;
+	if (next != IPPROTO_ICMPV6 && addr_is_for_link(&p->dst))
+		return -ABI_DROP_MULTICAST;
+	return 0;
 }
 
 static __always_inline int parse_ip6_l4(struct __sk_buff *skb, struct pkt *p)
@@ -351,9 +358,7 @@ static __always_inline int parse_ip6_l4(struct __sk_buff *skb, struct pkt *p)
 	if (err < 0)
 		return err;
 	p->detail = err;
-	return addr_is_group(&p->dst) || addr_is_link_local(&p->dst)
-		       ? -ABI_DROP_MULTICAST
-		       : 0;
+	return addr_is_for_link(&p->dst) ? -ABI_DROP_MULTICAST : 0;
 }
 
 /* A fragment's header, when there is one, moves the rest. */

@@ -97,7 +97,8 @@ __noinline int rewrite6(struct __sk_buff *skb, struct pkt *p,
 		flags = BPF_F_MARK_MANGLED_0;
 	}
 	if (p->fragment == PKT_LATER) {
-		err = bpf_skb_store_bytes(skb, off, addr, sizeof(*addr), 0);
+		err = bpf_skb_store_bytes(skb, off, addr, sizeof(*addr),
+					  BPF_F_RECOMPUTE_CSUM);
 	} else {
 		if (!addr_eq(at, addr))
 			err |= rewrite6_addr(skb, check, off, at, addr, flags);
