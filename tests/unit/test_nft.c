@@ -84,8 +84,8 @@ static void test_put_content(void **state)
 {
 	static const char *const want[] = {
 		"udp dport 4789 ip daddr 192.0.2.1 notrack",
-		"udp dport 4789 fib daddr type local fib saddr . iif oif "
-		"missing counter name \"tunnel_astray\" drop",
+		("udp dport 4789 fib daddr type local fib saddr . iif oif "
+		 "missing counter name \"tunnel_astray\" drop"),
 		"udp dport 4789 notrack",
 		"iifname \"netd0\" udp dport 53",
 		"oifname \"netd0\" udp sport 53 notrack",
