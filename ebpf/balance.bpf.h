@@ -83,6 +83,9 @@ static __always_inline int balance_dnat(struct __sk_buff *skb, struct pkt *p,
 	};
 	if (entry)
 		work->back.vtep = *entry;
+	if (entry && (choice->state & ABI_FLOW_ESTABLISHED) &&
+	    choice->entry != entry->w[3])
+		flow_enter(entry->w[3]);
 	err = rewrite_dst(skb, p, &choice->addr, choice->port);
 	if (err)
 		return err;

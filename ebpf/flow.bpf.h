@@ -321,6 +321,24 @@ static __always_inline void flow_track_forward(const struct pkt *p,
 }
 
 /*
+ * An established client's packets come in by another node, as routers before
+ * them please: its answers go there from now on.
+ */
+__noinline int flow_enter(__be32 entry)
+{
+	struct work *work = work_get();
+	struct abi_flow *flow;
+
+	if (!work)
+		return 0;
+	work->settled = 0;
+	flow = bpf_map_lookup_elem(&established, &work->forward);
+	if (flow)
+		flow->entry = entry;
+	return 0;
+}
+
+/*
  * `back` is where the answers of this packet, translated already, come from.
  * Stores only what is new: established flows cost no write.
  */
@@ -350,6 +368,13 @@ __noinline int flow_put_reverse(const struct pkt *p)
 		} else {
 			return 0;
 		}
+	} else if (old && established_too &&
+		   (old->state & ABI_FLOW_ESTABLISHED)) {
+		/* At once: an answer in between would go out as it is. */
+		back->state = old->state | bits;
+		back->seen = flow_now();
+		return bpf_map_update_elem(&established, &work->answer, back,
+					   BPF_EXIST);
 	} else if (old) {
 		flow_del(&work->answer);
 	}

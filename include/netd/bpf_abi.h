@@ -252,7 +252,9 @@ struct abi_flow {
 	__u32 seen;
 	/* TCP: a number the backend sent, which its client has to know. */
 	__u32 seq;
-	__u32 pad;
+	/* Forward, established: the last word of the entry node's VTEP, on
+	 * the backend's node. */
+	__be32 entry;
 };
 
 /* State of a flow; the FIN and RST bits are of the established alone. */

@@ -92,7 +92,7 @@ load_end()
 	done
 	for name in $loads; do
 		until_true 20 grep -q ' ok, ' "$RUN/out/load-$name"
-		echo "$name: $(tail -n 1 "$RUN/out/load-$name")"
+		echo "$name: $(grep -v open "$RUN/out/load-$name")"
 		[[ $name != *-seq ]] || continue
 		grep -q ' [1-9][0-9]* ok, 0 failed' "$RUN/out/load-$name" ||
 			bad=1
