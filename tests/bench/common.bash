@@ -189,7 +189,7 @@ load()
 
 # How much of a run others may make it wait, in percent: on a machine that
 # does something else as well, figures are those of the something else.
-pressure_max=30
+pressure_max=${BENCH_PRESSURE:-30}
 
 # Microseconds in which some process waited for a CPU (0 without PSI).
 pressure()

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * frames - datagrams into an interface, as if its wire had brought them, as
- * fast as one CPU makes and forwards them.
+ * frames - datagrams over a wire, as fast as one CPU makes and forwards them.
  *
- *   frames NETNS DEV CLIENT ADDRESS PORT FLOWS SECONDS SINK_NETNS SINK_DEV
+ *   frames NETNS DEV MAC CLIENT ADDRESS PORT FLOWS SECONDS
+ *          SINK_NETNS SINK_DEV xdp|skb
  *
- * They come from CLIENT and go to ADDRESS:PORT; what reaches SINK_DEV inside
- * VXLAN is counted and dropped there, before any stack sees it. Injection is
- * the kernel's own for XDP programs (BPF_F_TEST_XDP_LIVE_FRAMES, Linux 5.18).
- * Prints `rate=N sent=N arrived=N`, the rate that of what arrived.
+ * They leave by DEV for MAC, which has to take them from its driver (a veth
+ * whose other end has GRO or a program), come from CLIENT and go to
+ * ADDRESS:PORT; what reaches SINK_DEV inside VXLAN is counted and dropped
+ * there, before any stack sees it, by XDP or by tc (tcx, Linux 6.6). Making
+ * them is the kernel's own for XDP programs (BPF_F_TEST_XDP_LIVE_FRAMES,
+ * Linux 5.18). Prints `rate=N sent=N arrived=N`, the rate that of what
+ * arrived.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -25,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +36,10 @@
 /* Frames of one system call, and how many the kernel makes at a time. */
 #define BURST 65536
 #define BATCH 64
+
+/* Of 6.6; Debian 12's headers end before. */
+#define TCX_INGRESS ((enum bpf_attach_type)46)
+#define FLAG_BEFORE (1u << 3) /* BPF_F_BEFORE */
 
 struct datagram {
 	struct ethhdr eth;
@@ -78,7 +84,7 @@ static uint16_t ip_sum(const void *ip)
 	return (uint16_t)~sum;
 }
 
-static struct datagram make(const char *dev, const char *client,
+static struct datagram make(const char *mac, const char *client,
 			    const char *address, const char *port)
 {
 	struct datagram d = {
@@ -92,15 +98,12 @@ static struct datagram make(const char *dev, const char *client,
 		.udp.dest = htons((uint16_t)atoi(port)),
 		.udp.len = htons(sizeof(d.udp) + sizeof(d.data)),
 	};
-	struct ifreq ifr = { 0 };
+	unsigned char *m = d.eth.h_dest;
 	struct in_addr from, to;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	strncpy(ifr.ifr_name, dev, sizeof(ifr.ifr_name) - 1);
-	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &ifr))
-		die(dev);
-	close(fd);
-	memcpy(d.eth.h_dest, ifr.ifr_hwaddr.sa_data, ETH_ALEN);
+	if (sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3,
+		   m + 4, m + 5) != 6)
+		die(mac);
 	if (inet_pton(AF_INET, client, &from) != 1 ||
 	    inet_pton(AF_INET, address, &to) != 1)
 		die("an address");
@@ -133,6 +136,24 @@ static unsigned long run(int prog, const char *dev, struct datagram *d,
 	return sent;
 }
 
+/* Before every other program there; gone with its descriptor. */
+static int attach_sink(const struct frames_bpf *skel, const char *netns,
+		       const char *dev, const char *form)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts);
+	int by_xdp = strcmp(form, "xdp") == 0, index, link;
+
+	enter(netns);
+	index = (int)if_nametoindex(dev);
+	opts.flags = by_xdp ? XDP_FLAGS_DRV_MODE : FLAG_BEFORE;
+	link = bpf_link_create(bpf_program__fd(by_xdp ? skel->progs.sink
+						      : skel->progs.sink_skb),
+			       index, by_xdp ? BPF_XDP : TCX_INGRESS, &opts);
+	if (!index || link < 0)
+		die(dev);
+	return link;
+}
+
 int main(int argc, char **argv)
 {
 	struct frames_bpf *skel = frames_bpf__open();
@@ -141,37 +162,35 @@ int main(int argc, char **argv)
 	double start;
 	int sink;
 
-	if (argc != 10) {
-		fprintf(stderr, "usage: frames NETNS DEV CLIENT ADDRESS PORT "
-				"FLOWS SECONDS SINK_NETNS SINK_DEV\n");
+	if (argc != 12) {
+		fprintf(stderr, "usage: frames NETNS DEV MAC CLIENT ADDRESS "
+				"PORT FLOWS SECONDS SINK_NETNS SINK_DEV "
+				"xdp|skb\n");
 		return 2;
 	}
+	enter(argv[1]);
 	if (!skel)
 		die("the programs");
-	skel->rodata->flows = (uint32_t)atoi(argv[6]);
+	skel->rodata->flows = (uint32_t)atoi(argv[7]);
+	skel->rodata->wire = if_nametoindex(argv[2]);
 	if (frames_bpf__load(skel))
 		die("the programs");
-	enter(argv[8]);
-	sink = (int)if_nametoindex(argv[9]);
-	if (!sink || bpf_xdp_attach(sink, bpf_program__fd(skel->progs.sink),
-				    XDP_FLAGS_DRV_MODE, NULL))
-		die(argv[9]);
+	sink = attach_sink(skel, argv[9], argv[10], argv[11]);
 
 	enter(argv[1]);
-	d = make(argv[2], argv[3], argv[4], argv[5]);
+	d = make(argv[3], argv[4], argv[5], argv[6]);
 	memcpy(skel->bss->frame, &d, sizeof(skel->bss->frame));
 	/* Neighbours are found and flows made before it counts. */
 	run(bpf_program__fd(skel->progs.spread), argv[2], &d, 0.3);
 	before = skel->bss->arrived;
 	start = now();
 	sent = run(bpf_program__fd(skel->progs.spread), argv[2], &d,
-		   atof(argv[7]));
+		   atof(argv[8]));
 	printf("rate=%.0f sent=%lu arrived=%lu\n",
 	       (double)(skel->bss->arrived - before) / (now() - start), sent,
 	       (unsigned long)(skel->bss->arrived - before));
 
-	enter(argv[8]);
-	bpf_xdp_detach(sink, XDP_FLAGS_DRV_MODE, NULL);
+	close(sink);
 	frames_bpf__destroy(skel);
 	return 0;
 }

@@ -45,8 +45,8 @@ start_etcd()
 		die "etcd does not answer" "$(tail -n 3 "/mnt/log/etcd-$1")"
 }
 
-# netd_hosts P [LATER]: hosts P-a and P-b, a netd on each, one network. LATER
-# runs before netd starts.
+# netd_hosts P [LATER [XDP]]: hosts P-a and P-b, a netd on each, one network.
+# LATER runs before netd starts. XDP: overlay.xdp of P-a.
 netd_hosts()
 {
 	local host
@@ -54,7 +54,7 @@ netd_hosts()
 	add_hosts "$1"
 	[[ $# -lt 2 ]] || "$2" "$1"
 	start_etcd "$1-a"
-	start_netd "$1-a" 192.0.2.1 etcd://192.0.2.1:2379
+	NETD_OVERLAY_XDP=${3-off} start_netd "$1-a" 192.0.2.1 etcd://192.0.2.1:2379
 	start_netd "$1-b" 192.0.2.2 etcd://192.0.2.1:2379
 	ctl "$1-a" network create bench --subnet 10.77.0.0/24 >/dev/null
 	for host in a b; do
