@@ -248,6 +248,9 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 	if (!(work->choice.state & ABI_FLOW_ESTABLISHED) &&
 	    flow_is_proven(&work->choice, p))
 		flow_promote(0);
+	/* For the tunnel's source port: dearer where no card has made one. */
+	if (!skb->hash)
+		bpf_set_hash(skb, lb_hash(p));
 	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
 }
 

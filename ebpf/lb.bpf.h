@@ -180,6 +180,8 @@ static __always_inline int lb_fill(const struct pkt *p,
 	choice->port = b->port;
 	choice->kind = ABI_FLOW_FORWARD;
 	choice->flags = b->flags & ABI_BACKEND_LOCAL;
+	if (!flags)
+		choice->flags |= ABI_FLOW_ENTERED;
 	return 0;
 }
 

@@ -84,23 +84,30 @@ static __always_inline int xdp_parse(struct xdp_md *ctx, struct pkt *p,
 	return 0;
 }
 
-/* The frontend of a published port that this address answers. */
+/* The frontend of a published port, if the address should be this node's. */
 static __always_inline struct abi_frontend *xdp_frontend(const struct pkt *p)
 {
 	struct abi_frontend *fe;
-	struct abi_route *route;
 
 	if (p->proto == IPPROTO_UDP && p->dport == config.vxlan_port)
 		return NULL;
-	/* A port of this node alone has its backends here. */
-	if (!p->dport || frontend_find_node(&p->dst, p->v6, p->dport, p->proto))
+	if (!p->dport)
 		return NULL;
-	fe = frontend_find_published(p->v6, p->dport, p->proto);
-	if (!fe || !source_may(fe, &p->src, p->v6, p->dport, p->proto))
+	fe = frontend_find_node(&p->dst, p->v6, p->dport, p->proto);
+	/* A port of this node alone has its backends here; a VIP is no port. */
+	if (fe && !(fe->flags & ABI_FRONTEND_BOUND))
 		return NULL;
-	route = route_find(0, &p->dst);
-	return route && route->kind == ABI_ROUTE_NODE && route->self ? fe
-								     : NULL;
+	if (!fe)
+		fe = frontend_find_published(p->v6, p->dport, p->proto);
+	return fe && source_may(fe, &p->src, p->v6, p->dport, p->proto) ? fe
+									: NULL;
+}
+
+static __always_inline int xdp_is_self(const struct abi_addr *addr)
+{
+	struct abi_route *route = route_find(0, addr);
+
+	return route && route->kind == ABI_ROUTE_NODE && route->self;
 }
 
 /* lb_choose() for a backend elsewhere; 1: nothing was changed. */
@@ -113,15 +120,18 @@ static __always_inline int xdp_choose(const struct pkt *p,
 	flow_key_forward(&work->forward, p);
 	flow = flow_find(&work->forward);
 	if (!flow) {
-		if (lb_fill(p, fe, 0, &p->src, &work->choice) ||
+		if (!xdp_is_self(&p->dst) ||
+		    lb_fill(p, fe, 0, &p->src, &work->choice) ||
 		    (work->choice.flags & ABI_BACKEND_LOCAL) ||
 		    addr_is_none(&work->choice.vtep))
 			return 1;
 		flow_put_forward(p, work);
 		return 0;
 	}
-	if ((flow->flags & ABI_BACKEND_LOCAL) || addr_is_none(&flow->vtep) ||
-	    lb_judge(p, fe, 0, flow) != LB_KEPT)
+	/* A flow that came in here is to an address of this node's own. */
+	if ((flow->flags & (ABI_FLOW_ENTERED | ABI_BACKEND_LOCAL)) !=
+		    ABI_FLOW_ENTERED ||
+	    addr_is_none(&flow->vtep) || lb_judge(p, fe, 0, flow) != LB_KEPT)
 		return 1;
 	flow_track_forward(p, work, flow);
 	work->choice = *flow;

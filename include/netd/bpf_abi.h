@@ -244,7 +244,7 @@ struct abi_flow {
 	__u32 generation;
 	__be16 port;
 	__u8 kind;
-	/* Forward: the backend's ABI_BACKEND_LOCAL. */
+	/* Forward: the backend's ABI_BACKEND_LOCAL, ABI_FLOW_ENTERED. */
 	__u8 flags;
 	/* ABI_FLOW_ANSWERED and what follows. */
 	__u32 state;
@@ -256,6 +256,9 @@ struct abi_flow {
 	 * the backend's node. */
 	__be32 entry;
 };
+
+/* Of a published port, asked here: neither a VIP's nor another node's. */
+#define ABI_FLOW_ENTERED 4u
 
 /* State of a flow; the FIN and RST bits are of the established alone. */
 #define ABI_FLOW_ANSWERED 1u

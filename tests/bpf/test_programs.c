@@ -276,6 +276,37 @@ static void test_slow_path(void **state)
 	ebpf_fast_path(world.bpf, true);
 }
 
+/* A pod's connection to a VIP, on a port that is published too, is nobody's
+ * else, also where no port of one address makes the driver look. */
+static void test_entered(void **state)
+{
+	const struct row rows[] = {
+		{ "from the pod",
+		  FROM_POD,
+		  "a",
+		  { SEGMENT(A, 6004, "10.80.0.8", 8001, SYN) },
+		  REDIRECT,
+		  NULL,
+		  { .smac = MAC_A,
+		    TO_OTHER(BLUE),
+		    SEGMENT(A, 6004, "10.1.1.10", 8080, SYN) } },
+		{ "from outside",
+		  XDP_UPLINK,
+		  "up0",
+		  { SEGMENT(A, 6004, "10.80.0.8", 8001, ACK) },
+		  NOT_OURS },
+	};
+	volatile uint32_t *used = &world.bpf->skel->bss->node_ports_used;
+
+	(void)state;
+	world_frontend(&world, BLUE, "10.80.0.8", 8001, 6,
+		       backend(BLUE, "10.1.1.10", 8080, "192.0.2.2"));
+	*used = 0;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		run_row(&rows[i]);
+	*used = 1;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_rows_size6),
 		cmocka_unit_test(test_rows_frag6),
 		cmocka_unit_test(test_rows_xdp),
+		cmocka_unit_test(test_entered),
 		cmocka_unit_test(test_rows_options),
 		cmocka_unit_test(test_rows_lies),
 		cmocka_unit_test(test_rows_sums),
