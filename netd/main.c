@@ -25,6 +25,7 @@
 #include "docker.h"
 #include "drops.h"
 #include "event.h"
+#include "fault.h"
 #include "http.h"
 #include "json.h"
 #include "lag.h"
@@ -711,6 +712,7 @@ static int run(struct netd *d)
 {
 	int err;
 
+	fault_open();
 	event_self(d->cfg.node_name);
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	ev_signal_init(&d->term, stop_cb, SIGTERM);

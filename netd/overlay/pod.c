@@ -8,6 +8,7 @@
  *
  * An engine that wants to move the pod's end itself gets one made here.
  */
+#include "fault.h"
 #include "netd/ebpf.h"
 #include "netd/log.h"
 #include "netd/util.h"
@@ -267,8 +268,13 @@ static int pod_connect(struct overlay *ov, const struct want_pod *want,
 		       struct nl *in, int netns,
 		       const struct overlay_link *link)
 {
-	int err = pod_attach_program(ov, want->id, link->ifindex);
+	int err = fault_at(FAULT_LINK_MADE);
 
+	if (err)
+		return err;
+	err = pod_attach_program(ov, want->id, link->ifindex);
+	if (!err)
+		err = fault_at(FAULT_LINK_PROGRAM);
 	if (err)
 		return err;
 	err = nl_link_up(ov->nl, link->ifindex);
@@ -278,7 +284,10 @@ static int pod_connect(struct overlay *ov, const struct want_pod *want,
 	if (err)
 		return ov_say(ov, err, "cannot configure %s in the pod: %s",
 			      link->ifname, nl_error(in));
-	return pod_put_map(ov, want, link);
+	err = fault_at(FAULT_LINK_CONFIGURED);
+	if (!err)
+		err = pod_put_map(ov, want, link);
+	return err ? err : fault_at(FAULT_LINK_MAPPED);
 }
 
 /* Attached before and asked again: the caller has lost that one. */
@@ -441,6 +450,7 @@ int overlay_pod_del(struct overlay *ov, const char *id)
 	err = nl_link_get(ov->nl, name, &link);
 	if (!err && pod_link_is_ours(&link))
 		err = ov_links_del(ov, &link.ifindex, 1);
+	fault_after(FAULT_LINK_DOOMED);
 	if (err && err != -ENODEV)
 		return ov_fail(ov, err, "cannot remove %s", name);
 	pod_forget(ov, pod_find(ov, id));

@@ -2,6 +2,7 @@
 /* Nodes and networks to their backends, and what was told of them. */
 #include "rc.h"
 
+#include "fault.h"
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
@@ -193,6 +194,7 @@ static void forget_net(struct reconcile *rc, struct told_net *told)
 	probe_begin(rc->cfg.probe, told->vni);
 	probe_end(rc->cfg.probe, told->vni);
 	overlay_net_del(rc->cfg.overlay, told->vni);
+	fault_after(FAULT_NET_GONE);
 	ebpf_net_del(rc->cfg.bpf, told->vni);
 	HASH_DEL(rc->nets, told);
 	free(told->routes);
@@ -279,6 +281,8 @@ void rc_net(struct reconcile *rc, const char *name)
 		if (err)
 			detail = overlay_error(rc->cfg.overlay);
 	}
+	if (!err)
+		err = fault_at(FAULT_NET_PUT);
 	if (!err)
 		err = tell_reverse(rc, &want);
 	if (!err)

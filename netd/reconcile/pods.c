@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "fault.h"
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
@@ -322,6 +323,7 @@ static void detach(struct reconcile *rc, struct pod *pod, struct attachment *at)
 
 	rc_ports_del(rc, pod, at);
 	rc_pod_hide(rc, at);
+	fault_after(FAULT_POD_HIDDEN);
 	err = overlay_pod_del(rc->cfg.overlay, at->id);
 	if (err)
 		rc_complain(rc, err, "remove the link of", pod->name,
@@ -342,10 +344,12 @@ static void remove_pod(struct reconcile *rc, struct pod *pod)
 	}
 	if (pod->own_ns)
 		netns_del(rc->cfg.ns_dir, pod->key);
+	fault_after(FAULT_NETNS_GONE);
 	resolv_path(rc, pod, path, sizeof(path));
 	unlink(path);
 	model_pod_remove(rc->m, pod);
 	journal_del(rc, pod);
+	fault_after(FAULT_POD_FORGOTTEN);
 	pod_free(pod);
 }
 
@@ -378,6 +382,8 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 	pod->own_ns = netns < 0;
 	model_pod_add(rc->m, pod);
 	err = rc_pod_journal(rc, pod);
+	if (!err)
+		err = fault_at(FAULT_POD_BEGUN);
 	if (err) {
 		refuse(r, API_INTERNAL, NULL, "is the disk full?",
 		       "pod \"%s\": the journal cannot be written: %s",
@@ -385,13 +391,17 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 		goto undo;
 	}
 	ns = open_netns(rc, pod, netns, r);
-	err = ns < 0 ? ns : 0;
+	err = ns < 0 ? ns : fault_at(FAULT_NETNS_MADE);
 	for (size_t i = 0; !err && i < pod->nets_len; i++)
 		err = attach(rc, pod, &pod->nets[i], ns, r);
 	if (!err)
 		err = write_resolv(rc, pod);
 	if (!err)
+		err = fault_at(FAULT_POD_RESOLV);
+	if (!err)
 		err = rc_pod_journal(rc, pod);
+	if (!err)
+		err = fault_at(FAULT_POD_NOTED);
 	if (err) {
 		if (r->code == API_OK)
 			refuse(r, API_INTERNAL, NULL, "see the log of netd",
@@ -423,6 +433,7 @@ int reconcile_pod_remove(struct reconcile *rc, struct pod *pod)
 	/* From here on a crash is followed by the rest of the removal. */
 	pod->leaving = true;
 	rc_pod_journal(rc, pod);
+	fault_after(FAULT_POD_LEAVING);
 	remove_pod(rc, pod);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 
+#include "fault.h"
 #include "netd/ebpf.h"
 #include "netd/util.h"
 #include "plan.h"
@@ -120,6 +121,7 @@ static void forget_service(struct reconcile *rc, struct told_service *told)
 
 	/* Backwards: no new connection is sent where nobody will answer. */
 	rc_service_name_del(rc, told->vni, name);
+	fault_after(FAULT_SERVICE_GONE);
 	untell(rc, told, NULL, 0);
 	HASH_DEL(rc->services, told);
 	free(told);
@@ -145,6 +147,8 @@ void rc_service(struct reconcile *rc, const char *net_name, const char *name)
 	err = tell_frontends(rc, told, net, s);
 	if (err)
 		detail = ebpf_error(rc->cfg.bpf);
+	if (!err)
+		err = fault_at(FAULT_SERVICE_PUT);
 	if (!err && rc_net_joined(rc, net))
 		err = rc_service_names(rc, net, s);
 	if (err) {

@@ -8,6 +8,7 @@
  */
 #include <utlist.h>
 
+#include "fault.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "store_core.h"
@@ -118,11 +119,15 @@ static int calls_run(struct store *store, struct store_call *calls,
 	}
 	if (!err)
 		err = db_meta_put_int(store->db, "rev", *rev);
+	if (!err)
+		err = fault_at(FAULT_STORE_COMMIT);
 	if (err) {
 		db_rollback(store->db);
 		return err;
 	}
-	return db_commit(store->db);
+	err = db_commit(store->db);
+	fault_after(FAULT_STORE_COMMITTED);
+	return err;
 }
 
 static void truth_complain(struct store *store, int err)
