@@ -51,6 +51,8 @@ struct netd {
 	struct ev_loop *loop;
 	struct ev_signal term, interrupt;
 	struct lag lag;
+	/* Tells the service manager that the loop runs. */
+	struct ev_timer alive;
 	int lock;
 	struct nl *nl;
 	struct reaper *reaper;
@@ -708,6 +710,27 @@ static void stop_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+static void alive_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+/* Twice in the time after which the service manager would start it anew. */
+static void start_watchdog(struct netd *d)
+{
+	uint64_t usec = 0;
+	double half;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0 || !usec)
+		return;
+	half = (double)usec / 2e6;
+	ev_timer_init(&d->alive, alive_cb, half, half);
+	ev_timer_start(d->loop, &d->alive);
+}
+
 static int run(struct netd *d)
 {
 	int err;
@@ -720,6 +743,7 @@ static int run(struct netd *d)
 	ev_signal_start(d->loop, &d->term);
 	ev_signal_start(d->loop, &d->interrupt);
 	lag_start(&d->lag, d->loop);
+	start_watchdog(d);
 	do {
 		d->reopen = false;
 		err = open_rooms(d);

@@ -100,3 +100,20 @@ points()
 		until_true 10 as_before
 	done <"$RUN/out/points"
 }
+
+hears() { grep -qa "$1" "$RUN/out/notify"; }
+
+@test "the service manager hears that the loop runs" {
+	lab stop 1
+	background notify nc -kluU "$RUN/notify"
+	until_true 5 test -S "$RUN/notify"
+	WATCHDOG_USEC=200000 NOTIFY_SOCKET=$RUN/notify lab start 1
+	until_true 5 hears READY=1
+	until_true 5 hears WATCHDOG=1
+	# The loop does nothing while it is stopped: nor does it say so.
+	kill -STOP "$(daemon_pid 1)"
+	: >"$RUN/out/notify"
+	never_within 1 hears WATCHDOG=1
+	kill -CONT "$(daemon_pid 1)"
+	until_true 5 hears WATCHDOG=1
+}
