@@ -185,6 +185,28 @@ off_by_v4() { ! on ext curl -sf -m 1 "http://192.0.2.1:8080/"; }
 	n 2 pod rm own
 }
 
+@test "a service's port is published on one address of IPv6" {
+	n 1 service create bound --network six --port 80 --selector app=web \
+		-p '[2001:db8::2]:8085:80' -p '[::1]:8086:80'
+	until_true 10 answers ext '[2001:db8::2]:8085'
+	[ "$(for _ in {1..20}; do
+		on ext curl -s -m 2 'http://[2001:db8::2]:8085/'
+	done | sed 's/ .*//' | sort -u | xargs)" = "six-1 six-2" ]
+	for k in 1 2; do
+		until_true 5 answers "$k" '[::1]:8086'
+		answers "$k" '[2001:db8::2]:8085'
+		in_pod "$k" "six-$k" curl -sf -m 2 'http://[2001:db8::2]:8085/'
+	done
+	for url in '[2001:db8::1]:8085' 192.0.2.2:8085 '[2001:db8::2]:8086'; do
+		! answers ext "$url" || return 1
+	done
+	[[ $(n 2 service ls | grep ^bound) == *"[2001:db8::2]:8085:80/tcp"* ]]
+	n 2 service rm bound --network six
+	refused 2 "has no IPv6" n 1 service create bad --port 80 \
+		-p '[::1]:8087:80'
+}
+answers() { on "$1" curl -sf -m 1 "http://$2/"; }
+
 @test "health is asked by IPv6 where there is nothing else" {
 	n 1 service update web-only --network only --health http:/
 	until_true 15 all_healthy
