@@ -76,6 +76,14 @@ int reconcile_pod_offer(struct reconcile *rc, struct pod *pod,
 	return 0;
 }
 
+/* Each is waited for once. */
+int64_t reconcile_pod_leave(struct reconcile *rc, struct pod *pod,
+			    struct attachment *at, const uint32_t *ms)
+{
+	(void)rc, (void)pod, (void)ms;
+	return at->leaves_at++ ? 0 : 1;
+}
+
 void reconcile_pod_left(struct reconcile *rc, struct pod *pod,
 			struct attachment *at)
 {
