@@ -8,6 +8,8 @@
  * the kernel takes the gateway's: from there the host's own processes reach
  * only the pods of this node by IPv6.
  */
+#include <unistd.h>
+
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
@@ -240,6 +242,11 @@ static int net_put_v6(struct overlay *ov)
 			    "kernel?): %s",
 			    strerror(-err))
 		   : 0;
+}
+
+bool overlay_has_v6(void)
+{
+	return !access("/proc/sys/net/ipv6/conf/all/forwarding", F_OK);
 }
 
 static int net_put_kernel(struct overlay *ov, const struct want_net *want)

@@ -71,7 +71,11 @@ void overlay_close(struct overlay *ov);
 const char *overlay_error(const struct overlay *ov);
 struct overlay_tunnel overlay_tunnel(const struct overlay *ov);
 
-/* Gateway address on netd0, routes of subnet and VIP ranges by netd0. */
+/* Does this kernel have IPv6 at all? A host may be booted without it
+ * (ipv6.disable=1). */
+bool overlay_has_v6(void);
+
+/* Gateway addresses on netd0, routes of subnets and VIP ranges by netd0. */
 int overlay_net_put(struct overlay *ov, const struct want_net *want);
 int overlay_net_del(struct overlay *ov, uint32_t vni);
 

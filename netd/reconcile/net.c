@@ -6,6 +6,7 @@
 #include "json.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
+#include "netd/log.h"
 #include "netd/probe.h"
 #include "netd/util.h"
 #include "network.h"
@@ -255,11 +256,26 @@ static int tell_zone(struct reconcile *rc, struct told_net *told,
 	return dns_zone_put(rc->cfg.dns, &zone);
 }
 
+/* On a host without IPv6 a network has what is left. */
+static void drop_v6(struct want_net *want)
+{
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < want->ranges_len; i++)
+		if (ip_is_v4(&want->ranges[i].subnet.addr))
+			want->ranges[len++] = want->ranges[i];
+	if (len < want->ranges_len)
+		log_warn_limited("reconcile: this kernel has no IPv6, the "
+				 "network is served without it net=%s",
+				 want->name);
+	want->ranges_len = len;
+}
+
 void rc_net(struct reconcile *rc, const char *name)
 {
 	const struct net *net = model_net(rc->m, name);
 	struct told_net *told;
-	struct want_net want;
+	struct want_net want, here;
 	const char *detail = "";
 	int err;
 
@@ -276,8 +292,11 @@ void rc_net(struct reconcile *rc, const char *name)
 		err = tell_routes(rc, told, net);
 	if (err)
 		detail = ebpf_error(rc->cfg.bpf);
+	here = want;
+	if (!overlay_has_v6())
+		drop_v6(&here);
 	if (!err) {
-		err = overlay_net_put(rc->cfg.overlay, &want);
+		err = overlay_net_put(rc->cfg.overlay, &here);
 		if (err)
 			detail = overlay_error(rc->cfg.overlay);
 	}
@@ -286,7 +305,7 @@ void rc_net(struct reconcile *rc, const char *name)
 	if (!err)
 		err = tell_reverse(rc, &want);
 	if (!err)
-		err = tell_zone(rc, told, &want, net);
+		err = tell_zone(rc, told, &here, net);
 	if (err) {
 		rc_complain(rc, err, "tell the network", name, detail);
 		rc_mark_later(rc, MARK_NET, name, "");

@@ -227,10 +227,14 @@ struct want_pod rc_pod_want(struct reconcile *rc, const struct pod *pod,
 static int attach(struct reconcile *rc, struct pod *pod, struct attachment *at,
 		  int netns, struct refusal *r)
 {
-	struct want_pod want = rc_pod_want(rc, pod, at);
 	struct overlay_link link;
+	struct want_pod want;
 	int err;
 
+	/* Nobody is told of what this host cannot do. */
+	if (!overlay_has_v6())
+		memset(&at->addr6, 0, sizeof(at->addr6));
+	want = rc_pod_want(rc, pod, at);
 	/* Gateway and zone first: the pod's first query must be answered. */
 	rc_net(rc, at->network);
 	err = overlay_pod_attach(rc->cfg.overlay, &want, netns, &link);
