@@ -29,7 +29,7 @@ static json_t *routes_show(const struct want_pod *want)
 		if (want->default_route)
 			json_array_append_new(list, route_show(&all, gw));
 		for (uint32_t k = 0; k < want->vips_len; k++)
-			if (prefix_contains(&all, &want->vips[k].addr))
+			if (ip_is_v4(&want->vips[k].addr) == ip_is_v4(gw))
 				json_array_append_new(
 					list, route_show(&want->vips[k], gw));
 	}

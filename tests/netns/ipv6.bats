@@ -207,6 +207,30 @@ off_by_v4() { ! on ext curl -sf -m 1 "http://192.0.2.1:8080/"; }
 }
 answers() { on "$1" curl -sf -m 1 "http://$2/"; }
 
+# cni COMMAND: of a container on the network of two families.
+cni()
+{
+	jq -n --arg socket "$RUN/node1/netd.sock" '{ cniVersion: "1.0.0",
+		name: "six", type: "netd-cni", network: "six",
+		socket: $socket }' |
+		CNI_COMMAND=$1 CNI_CONTAINERID=box CNI_IFNAME=eth0 \
+			CNI_NETNS=/run/netns/${NS}box CNI_PATH=$BIN \
+			"$BIN/netd-cni"
+}
+
+@test "CNI tells both addresses, and routes by the gateway of their family" {
+	ip netns add "${NS}box"
+	cni ADD >"$RUN/out/cni"
+	jq -e '[.ips[].address | contains(":")] == [false, true]' "$RUN/out/cni"
+	jq -e '[.routes[] | select(.dst == "0.0.0.0/0" or .dst == "::/0")] |
+		length == 2' "$RUN/out/cni"
+	jq -e 'all(.routes[];
+		(.dst | contains(":")) == (.gw | contains(":")))' "$RUN/out/cni"
+	ip netns exec "${NS}box" ping -c 1 -W 2 "$(pod_ip6 2 six-2)"
+	cni DEL
+	ip netns del "${NS}box"
+}
+
 @test "health is asked by IPv6 where there is nothing else" {
 	n 1 service update web-only --network only --health http:/
 	until_true 15 all_healthy
