@@ -27,8 +27,6 @@ struct {
 } lanes SEC(".maps");
 
 #define IP6_PAYLOAD_OFF (L3_OFF + 40)
-/* linux/in6.h has it as IPPROTO_ICMPV6, and the C library with it. */
-#define SAMPLE_ICMPV6 58
 
 static __always_inline void sample_l4(struct __sk_buff *skb,
 				      struct abi_sample *s, __u32 at)
@@ -42,7 +40,7 @@ static __always_inline void sample_l4(struct __sk_buff *skb,
 	case IPPROTO_UDP:
 		break;
 	case IPPROTO_ICMP:
-	case SAMPLE_ICMPV6:
+	case IPPROTO_ICMPV6:
 		bpf_skb_load_bytes(skb, at, &s->detail, 1);
 		bpf_skb_load_bytes(skb, at + 1, &s->code, 1);
 		return;
