@@ -142,6 +142,25 @@ static void unpin(void *arg, const char *name)
 	unlink(path);
 }
 
+/* Of maps whose pins say how many reasons there are, those of other builds. */
+static void unpin_counts(void *arg, const char *name)
+{
+	struct ebpf *bpf = arg;
+	const struct bpf_map *const maps[] = { bpf->skel->maps.drops,
+					       bpf->skel->maps.lanes,
+					       bpf->skel->maps.samples };
+	AUTO(str_freep)
+	char *path = xasprintf("%s/%s", bpf->maps_dir, name);
+
+	for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+		const char *rest = str_after(name, bpf_map__name(maps[i]));
+
+		if (rest && *rest == '-' &&
+		    !str_eq(path, bpf_map__pin_path(maps[i])))
+			unlink(path);
+	}
+}
+
 void takeover_end(struct ebpf *bpf)
 {
 	AUTO(str_freep)
@@ -150,6 +169,7 @@ void takeover_end(struct ebpf *bpf)
 
 	takeover_flows(bpf);
 	unlink(aside);
+	pins_each(bpf->maps_dir, unpin_counts, bpf);
 	for (int v = ABI_VERSION - 1; v > 0; v--) {
 		AUTO(str_freep)
 		char *path = xasprintf("%s/maps-v%d", bpf->pin_dir, v);

@@ -116,6 +116,24 @@ static void test_other_version(void **state)
 	assert_true(answer(&t, ACK, ISN + 1));
 }
 
+/* A build with fewer reasons left its counters. */
+static void test_other_reasons(void **state)
+{
+	const struct bpf_map *drops = w->bpf->skel->maps.drops;
+	AUTO(str_freep)
+	char *old = xasprintf("%s/drops-1", w->bpf->maps_dir);
+
+	(void)state;
+	assert_int_equal(bpf_obj_pin(bpf_map__fd(drops), old), 0);
+	ebpf_close(w->bpf);
+	reopen();
+	assert_int_equal(access(old, F_OK), 0);
+	OK(ebpf_start(w->bpf));
+	assert_int_not_equal(access(old, F_OK), 0);
+	drops = w->bpf->skel->maps.drops;
+	assert_int_equal(access(bpf_map__pin_path(drops), F_OK), 0);
+}
+
 static void test_other_size(void **state)
 {
 	const struct tuple t = tuple(20, 3);
@@ -147,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_other_size),
+		cmocka_unit_test(test_other_reasons),
 	};
 
 	live_enter();
