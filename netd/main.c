@@ -25,6 +25,7 @@
 #include "docker.h"
 #include "drops.h"
 #include "event.h"
+#include "farewell.h"
 #include "fault.h"
 #include "http.h"
 #include "json.h"
@@ -415,20 +416,25 @@ static int make_incarnation(struct netd *d)
 	return store_journal_put(d->store, "node/incarnation", text);
 }
 
+static struct store_config store_config(const struct config *cfg)
+{
+	return (struct store_config){
+		.path = cfg->db_file,
+		.endpoints = (const char *const *)cfg->endpoints,
+		.endpoints_len = cfg->endpoints_len,
+		.prefix = cfg->prefix,
+		.lease_ttl_s = cfg->lease_ttl_s,
+		.ca = cfg->tls_ca,
+		.cert = cfg->tls_cert,
+		.key = cfg->tls_key,
+		.adopt = cfg->adopt_store,
+	};
+}
+
 static int open_store(struct netd *d)
 {
 	struct store_hooks hooks = reconcile_store_hooks(d->reconcile);
-	struct store_config store = {
-		.path = d->cfg.db_file,
-		.endpoints = (const char *const *)d->cfg.endpoints,
-		.endpoints_len = d->cfg.endpoints_len,
-		.prefix = d->cfg.prefix,
-		.lease_ttl_s = d->cfg.lease_ttl_s,
-		.ca = d->cfg.tls_ca,
-		.cert = d->cfg.tls_cert,
-		.key = d->cfg.tls_key,
-		.adopt = d->cfg.adopt_store,
-	};
+	struct store_config store = store_config(&d->cfg);
 	int err = store_open(d->loop, &store, &hooks, &d->store);
 
 	if (err == -EUCLEAN)
@@ -774,6 +780,27 @@ static void clear_dir(const char *dir, bool namespaces)
 	rmdir(dir);
 }
 
+/* The other nodes are told first, so that they send nothing here any more. */
+static int say_farewell(const struct config *cfg)
+{
+	struct store_config store = store_config(cfg);
+	int err;
+
+	/* One that never ran has nothing there. */
+	if (!cfg->endpoints_len || access(cfg->db_file, F_OK))
+		return 0;
+	err = farewell_say(ev_default_loop(EVFLAG_AUTO), &store,
+			   cfg->node_name);
+	if (err == -EEXIST)
+		return fail(err, cfg->node_name,
+			    "another host has this name now: its records are "
+			    "not taken away");
+	return err ? fail(err, "the store",
+			  "this node's records are still in it; do it again "
+			  "when it can be reached")
+		   : 0;
+}
+
 /* Takes away what outlives the daemon. The state file stays. */
 static int cleanup(struct netd *d)
 {
@@ -783,6 +810,7 @@ static int cleanup(struct netd *d)
 
 	if (err)
 		return fail(err, "netlink", "is netd root?");
+	err = say_farewell(cfg);
 	ret = dns_remove(cfg->dns_dir);
 	if (ret)
 		err = fail(ret, cfg->dns_dir, "cannot end the DNS server");

@@ -233,9 +233,8 @@ void rc_publish(struct reconcile *rc)
 }
 
 /* c/nodes/SELF, c/alive/SELF, n/NET/e/pods/SELF/ID, n/NET/s/up/SELF */
-static bool is_own(const struct reconcile *rc, const char *key)
+bool rc_key_is_own(const char *self, const char *key)
 {
-	const char *self = rc->m->self;
 	const char *rest = str_after(key, "c/nodes/");
 	const char *part;
 	size_t len = strlen(self);
@@ -266,7 +265,7 @@ void rc_publish_seen(struct reconcile *rc, const struct store_kv *kv)
 {
 	struct own_key *have;
 
-	if (!is_own(rc, kv->key) || strlen(kv->key) >= PATH_LEN)
+	if (!rc_key_is_own(rc->m->self, kv->key) || strlen(kv->key) >= PATH_LEN)
 		return;
 	HASH_FIND_STR(rc->stored, kv->key, have);
 	if (have)

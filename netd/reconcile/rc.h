@@ -202,6 +202,8 @@ void rc_publish_net(struct reconcile *rc, const char *net);
 void rc_publish(struct reconcile *rc);
 /* Is the key ours to write? Then remembers what the store has. */
 void rc_publish_seen(struct reconcile *rc, const struct store_kv *kv);
+/* Is it one that this node alone writes? */
+bool rc_key_is_own(const char *self, const char *key);
 void rc_publish_lease_new(struct reconcile *rc);
 void rc_publish_free(struct reconcile *rc);
 
