@@ -207,6 +207,27 @@ static void test_forward_drop(void **state)
 	assert_false(has("netd0"));
 }
 
+/* IPv6 has tables of its own: a DROP there is no business of IPv4's. */
+static void test_forward_drop6(void **state)
+{
+	char error[512];
+
+	(void)state;
+	assert_int_equal(sh("ip6tables -w -P FORWARD DROP"), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(nft_forward_put("netd0", error, sizeof(error)),
+				 0);
+	assert_int_equal(sh("ip6tables -w -S FORWARD"), 0);
+	assert_int_equal(count("-i netd0"), 1);
+	assert_int_equal(count("-o netd0"), 1);
+	assert_int_equal(sh("iptables -w -S"), 0);
+	assert_false(has("netd0"));
+	assert_int_equal(nft_forward_del("netd0"), 0);
+	assert_int_equal(sh("ip6tables -w -S"), 0);
+	assert_false(has("netd0"));
+	assert_int_equal(sh("ip6tables -w -P FORWARD ACCEPT"), 0);
+}
+
 static void test_forward_docker(void **state)
 {
 	char error[512];
@@ -239,7 +260,8 @@ int main(void)
 		T(test_put_is_put_del),	   T(test_put_content),
 		T(test_is_put_notices),	   T(test_is_put_ignores_others),
 		T(test_put_error_is_told), T(test_forward_nothing_to_do),
-		T(test_forward_drop),	   T(test_forward_docker),
+		T(test_forward_drop),	   T(test_forward_drop6),
+		T(test_forward_docker),
 	};
 
 	own_net_enter();
