@@ -17,6 +17,7 @@
 #define POD "10.1.0.11"
 #define VIP "10.80.0.30"
 #define NODE "192.0.2.1"
+#define NODE6 "2001:db8::1"
 
 /* Services: OWN says something, USUAL nothing; 8200 is published. */
 #define OWN 80
@@ -45,6 +46,18 @@ static void put(const char *addr, uint16_t port, uint8_t proto, uint32_t idle_s,
 	OK(ebpf_frontend_put(w->bpf, &fe, &b, 1));
 }
 
+/* Published for clients of IPv6. */
+static void put6(uint16_t port, uint32_t idle_s)
+{
+	struct want_frontend fe = { .vni = BLUE,
+				    .port = port,
+				    .proto = TCP,
+				    .v6 = true,
+				    .idle_s = idle_s };
+
+	OK(ebpf_frontend_put(w->bpf, &fe, NULL, 0));
+}
+
 static void put_all(void)
 {
 	put(VIP, OWN, TCP, 600, 300, false);
@@ -53,6 +66,7 @@ static void put_all(void)
 	put(VIP, USUAL, UDP, 0, 0, false);
 	put(NULL, PUBLISHED, TCP, 432000, 0, false);
 	put(NULL, ON_NODE, TCP, 60, 0, true);
+	put6(PUBLISHED, 300);
 }
 
 /* A packet of CLIENT to dst, or (reverse) POD's answer to it. */
@@ -154,6 +168,9 @@ static void test_silence(void **state)
 		{ NODE, PUBLISHED, TCP, false, 0, 431000, true },
 		{ "192.0.2.77", PUBLISHED, TCP, true, 0, 431000, true },
 		{ NODE, PUBLISHED, TCP, true, 0, 433000, false },
+		/* Each family has its own. */
+		{ NODE6, PUBLISHED, TCP, false, 0, 290, true },
+		{ NODE6, PUBLISHED, TCP, true, 0, 310, false },
 		{ NODE, ON_NODE, TCP, false, 0, 50, true },
 		{ NODE, ON_NODE, TCP, true, 0, 70, false },
 		/* Of a service that is not there any more. */

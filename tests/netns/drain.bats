@@ -158,9 +158,9 @@ held()
 }
 
 @test "a node's drain ends when its time is over, or by an update" {
-	n 1 node drain node3 --timeout 2s
-	until_true 2 is_state 2 web web-3 draining
-	until_true 5 is_state 2 web web-3 drained
+	n 1 node drain node3 --timeout 4s
+	until_true 4 is_state 2 web web-3 draining
+	until_true 8 is_state 2 web web-3 drained
 	is_available 2 node3 drained
 	n 1 node update node3 --availability active
 	until_true 5 everywhere web 3

@@ -4,6 +4,10 @@
 
 load ../lib/e2e
 
+# What is promised; on a machine with nothing else to do it is less.
+OUT_MS=${NETD_LONG:+1800} OUT_MS=${OUT_MS:-3500}
+SILENT_MS=${NETD_LONG:+2300} SILENT_MS=${SILENT_MS:-3500}
+
 setup_file()
 {
 	lab_up 3
@@ -65,7 +69,7 @@ out_within()
 @test "one that refuses is out on every host, of names too" {
 	start=$(now_ms)
 	job_end srv-2-web-2
-	out_within "$start" 2000 web 2
+	out_within "$start" "$OUT_MS" web 2
 	says 1 web web-2 reason "connection refused"
 	[ "$(who 30 ask_pod 1 client tcp "$(svc_vip 1 web)" 80)" = \
 		"web-1 web-3" ]
@@ -79,7 +83,7 @@ out_within()
 	pid=$(pgrep -s "$(cat "$RUN/jobs/srv-3-web-3")" nd-echo)
 	start=$(now_ms)
 	kill -STOP "$pid"
-	out_within "$start" 2500 web 2
+	out_within "$start" "$SILENT_MS" web 2
 	says 1 web web-3 reason "no answer in time"
 	kill -CONT "$pid"
 	until_true 5 everywhere web 3
@@ -96,6 +100,17 @@ mute()
 		}
 	END
 }
+# All who answer are those of the other hosts, and each time one does.
+left()
+{
+	local answers
+
+	answers=$(for _ in {1..10}; do "$@"; done | sed 's/ .*//')
+	[[ $(wc -l <<<"$answers") -eq 10 && $answers != *web-2* ]] || {
+		echo "answered: $answers"
+		return 1
+	}
+}
 unmute() { in_pod "$1" "$2" nft delete table inet mute; }
 
 @test "one that drops everything is out on every host, for all who ask" {
@@ -105,10 +120,10 @@ unmute() { in_pod "$1" "$2" nft delete table inet mute; }
 	for ((i = 0; i < ${NETD_LONG:+17} + 3; i++)); do
 		start=$(now_ms)
 		mute 2 web-2
-		out_within "$start" 2000 web 2
+		out_within "$start" "$OUT_MS" web 2
 		says 1 web web-2 reason "no answer in time"
-		[ "$(who 10 ask_pod 1 client tcp "$vip" 80)" = "web-1 web-3" ]
-		[ "$(who 10 ask_on ext tcp 192.0.2.2 8080)" = "web-1 web-3" ]
+		until_true 5 left ask_pod 1 client tcp "$vip" 80
+		until_true 5 left ask_on ext tcp 192.0.2.2 8080
 		[ "$(in_pod 1 client dig +short tasks.web.default |
 			wc -l)" -eq 2 ]
 		unmute 2 web-2
@@ -117,11 +132,12 @@ unmute() { in_pod "$1" "$2" nft delete table inet mute; }
 }
 
 @test "a lost packet ends nothing, however often" {
-	# The first of each check's tries, and never two in a row.
+	# Every other SYN, and never two in a row. A busy machine has time.
+	n 1 service update web --health-timeout 1s
 	mute 2 web-2 "tcp flags syn / syn,ack numgen inc mod 2 0 drop"
 	never_within 4 not_all
 	unmute 2 web-2
-	n 1 service update web --health http:/health
+	n 1 service update web --health http:/health --health-timeout 500ms
 	until_true 5 everywhere web 3
 }
 
