@@ -202,7 +202,7 @@ established()
 	n 2 service update priv --publish-from any
 	until_true 5 ask_on ext tcp 192.0.2.1 8092
 	n 1 service rm priv
-	refused 2 "not an IPv4 prefix" n 1 service create bad --port 80 \
+	refused 2 "is not a prefix" n 1 service create bad --port 80 \
 		-p 8093:80 --publish-from somewhere
 }
 
