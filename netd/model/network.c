@@ -36,8 +36,13 @@ static int second_read(struct net *net, json_t *doc)
 	if (json_read_prefix(subnet, &net->subnet6) ||
 	    net_subnets_check(&net->subnet, &net->subnet6, &ignored))
 		return -EINVAL;
-	return ranges_read(json_object_get(doc, "vips6"), net->vips6,
-			   &net->vips6_len);
+	if (ranges_read(json_object_get(doc, "vips6"), net->vips6,
+			&net->vips6_len))
+		return -EINVAL;
+	for (uint32_t i = 0; i < MIN(net->vips_len, net->vips6_len); i++)
+		if (net_subnets_check(&net->vips[i], &net->vips6[i], &ignored))
+			return -EINVAL;
+	return 0;
 }
 
 struct net *net_from_json(const char *name, json_t *doc)

@@ -294,6 +294,12 @@ static void test_documents(void **state)
 		{ NET(V4 ",\"subnet6\":7"), false },
 		{ NET(V4 ",\"subnet6\":\"fd00:5::/64\",\"vips6\":[1]"), false },
 		{ NET(V6 ",\"subnet6\":\"fd00:7::/64\""), false },
+		{ NET(V4 ",\"subnet6\":\"fd00:5::/64\",\"vips6\":"
+			 "[\"fd00:6::/119\"]"),
+		  false },
+		{ NET(V4 ",\"subnet6\":\"fd00:5::/64\",\"vips6\":"
+			 "[\"10.81.0.0/22\"]"),
+		  false },
 	};
 
 	(void)state;
