@@ -226,9 +226,11 @@ static __always_inline int pod_to_node(struct __sk_buff *skb, struct pkt *p,
 	int err;
 
 	if (!answers && pkt_has_ports(p) && p->dport) {
-		if (route->self)
-			fe = frontend_find_node(&p->dst, p->v6, p->dport,
-						p->proto);
+		/* Balanced here, a pod that reaches itself is known. */
+		fe = route->self
+			     ? frontend_find_node(&p->dst, p->v6, p->dport,
+						  p->proto)
+			     : frontend_find_bound(&p->dst, p->dport, p->proto);
 		if (!fe)
 			fe = frontend_find_published(p->v6, p->dport, p->proto);
 	}

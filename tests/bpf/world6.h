@@ -162,6 +162,7 @@ static inline void world_services6(struct world *w)
 			 backend(BLUE, THERE6, 5353, "192.0.2.2"));
 	world_sources6(w, 8007, "2001:db8:f::/64", "203.0.113.0/28");
 	world_published6(w, SIX, 8006, 17, backend(SIX, F6, 5353, NULL));
+	world_bound(w, OTHER6, 9101, backend(BLUE, B6, 8080, NULL));
 	world_node_port6(w, NULL, 9000, backend(BLUE, B6, 8080, NULL));
 	world_node_port6(w, NODE6, 8001, backend(BLUE, B6, 8080, NULL));
 }
