@@ -37,8 +37,11 @@ static bool serves(const struct reconcile *rc, const struct pod *pod,
 }
 
 static int64_t leave(struct reconcile *rc, const struct pod *pod,
-		     struct attachment *at, uint32_t ms)
+		     struct attachment *at, uint32_t ms, bool is_asked)
 {
+	/* Who is in a hurry may cut another's wait short. */
+	if (at->leaves_at && is_asked)
+		at->leaves_at = MIN(at->leaves_at, mono_ms() + ms);
 	if (!at->leaves_at) {
 		if (!ms || !at->is_up || !attachment_is_in(at) ||
 		    !serves(rc, pod, at))
@@ -57,7 +60,8 @@ int64_t reconcile_pod_leave(struct reconcile *rc, struct pod *pod,
 
 	for (size_t i = 0; i < pod->nets_len; i++)
 		if (!at || at == &pod->nets[i])
-			wait = MAX(wait, leave(rc, pod, &pod->nets[i], limit));
+			wait = MAX(wait,
+				   leave(rc, pod, &pod->nets[i], limit, ms));
 	/* From here on a crash is followed by its removal. */
 	if (wait && !at && !pod->leaving) {
 		pod->leaving = true;

@@ -102,8 +102,9 @@ int reconcile_pod_create(struct reconcile *rc, struct pod *pod, int netns,
 /*
  * Before a pod (at NULL), or one attachment of it, is taken away: nobody is
  * led there any more, and what is on its way arrives. Returns for how many
- * milliseconds that is to be waited for, 0 for what serves nobody; the one
- * who asks first says how long it is (NULL: as the configuration does).
+ * milliseconds that is to be waited for, 0 for what serves nobody. ms is how
+ * long that is at most, NULL: as whoever asked first, or the configuration,
+ * says.
  */
 int64_t reconcile_pod_leave(struct reconcile *rc, struct pod *pod,
 			    struct attachment *at, const uint32_t *ms);

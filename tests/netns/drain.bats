@@ -193,6 +193,14 @@ held()
 	n 3 pod rm only --drain 3s
 	held strict 1 1
 	refused 3 only n 3 pod inspect only
+	# Who is in a hurry cuts another's wait short.
+	pod 3 slow default --label app=only
+	until_true 5 has_backends 1 strict 1
+	background slow "$BIN/netctl" -H "unix://$RUN/node3/netd.sock" \
+		pod rm slow --drain 30s
+	until_true 5 is_state 1 strict slow draining
+	n 3 pod rm slow --drain 0
+	refused 3 slow n 3 pod inspect slow
 	# And ends with the drain's time.
 	n 1 service update strict --selector app=web --port-add 80
 	until_true 5 has_backends 1 strict 3
