@@ -13,10 +13,9 @@
 #include "netd/dns.h"
 #include "netd/util.h"
 
-#define OUTSIDE_WARNING                                                        \
-	"the world has a zone of this name: names below \"%s.\" outside are "  \
-	"not "                                                                 \
-	"found from its pods"
+#define WARNING                                                                \
+	"the world has a zone of this name: \"%s.\" outside is hidden "        \
+	"from its pods"
 
 /* Asked once more at the next audit when nobody answered. */
 void rc_outside_want(struct reconcile *rc, struct told_net *told)
@@ -25,6 +24,13 @@ void rc_outside_want(struct reconcile *rc, struct told_net *told)
 		return;
 	told->outside = OUTSIDE_WANTED;
 	rc_outside_ask(rc);
+}
+
+static enum outside said(int err, const struct dns_told *answer)
+{
+	if (err || answer->zone.is_unheard)
+		return OUTSIDE_UNKNOWN;
+	return answer->zone.is_known ? OUTSIDE_ZONE : OUTSIDE_NOTHING;
 }
 
 static void on_told(void *arg, int err, const struct dns_told *answer)
@@ -36,13 +42,10 @@ static void on_told(void *arg, int err, const struct dns_told *answer)
 	HASH_FIND_STR(rc->nets, rc->outside_name, told);
 	/* Another one may have its name by now: that one is asked anew. */
 	if (told && told->outside == OUTSIDE_ASKED) {
-		told->outside = err			  ? OUTSIDE_UNKNOWN
-				: answer->zone.is_unheard ? OUTSIDE_UNKNOWN
-				: answer->zone.is_known	  ? OUTSIDE_ZONE
-							  : OUTSIDE_NOTHING;
+		told->outside = said(err, answer);
 		if (told->outside == OUTSIDE_ZONE)
 			event_tell(EVENT_NETWORK_CONFLICT, told->name, NULL,
-				   NULL, OUTSIDE_WARNING, told->name);
+				   NULL, WARNING, told->name);
 	}
 	rc_outside_ask(rc);
 }
@@ -74,7 +77,6 @@ json_t *reconcile_net_warnings(const struct reconcile *rc, const char *name)
 
 	HASH_FIND_STR(rc->nets, name, told);
 	if (told && told->outside == OUTSIDE_ZONE)
-		json_array_append_new(list,
-				      json_sprintf(OUTSIDE_WARNING, name));
+		json_array_append_new(list, json_sprintf(WARNING, name));
 	return list;
 }
