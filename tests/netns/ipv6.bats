@@ -32,7 +32,11 @@ setup_file()
 	pod 1 plain default
 }
 
-teardown_file() { lab_down; }
+teardown_file()
+{
+	ip netns del "${NS}box" 2>/dev/null || :
+	lab_down
+}
 
 has_backends()
 {
