@@ -199,7 +199,11 @@ off_by_v4() { ! on ext curl -sf -m 1 "http://192.0.2.1:8080/"; }
 	for k in 1 2; do
 		until_true 5 answers "$k" '[::1]:8086'
 		answers "$k" '[2001:db8::2]:8085'
-		in_pod "$k" "only-$k" curl -sf -m 2 'http://[2001:db8::2]:8085/'
+		# A backend too, which may be the one that is chosen.
+		for _ in 1 2 3 4 5 6; do
+			in_pod "$k" "six-$k" curl -sf -m 2 \
+				'http://[2001:db8::2]:8085/'
+		done
 	done
 	for url in '[2001:db8::1]:8085' 192.0.2.2:8085 '[2001:db8::2]:8086'; do
 		! answers ext "$url" || return 1
