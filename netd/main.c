@@ -7,17 +7,11 @@
  * forwarding and a DNS server that goes on answering; --cleanup is the only
  * thing that takes them away.
  */
-#include <dirent.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <netdb.h>
 #include <signal.h>
-#include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
@@ -25,8 +19,8 @@
 #include "docker.h"
 #include "drops.h"
 #include "event.h"
-#include "farewell.h"
 #include "fault.h"
+#include "host.h"
 #include "http.h"
 #include "json.h"
 #include "lag.h"
@@ -36,16 +30,11 @@
 #include "netd/log.h"
 #include "netd/probe.h"
 #include "netd/util.h"
-#include "netns.h"
 #include "nl.h"
 #include "ops.h"
 #include "overlay.h"
 #include "reaper.h"
 #include "reconcile.h"
-#include "store.h"
-
-/* Addresses of the store's endpoints. */
-#define GUARDS_MAX 32
 
 struct netd {
 	struct config cfg;
@@ -75,178 +64,8 @@ struct netd {
 	/* Close the rooms and open them again. */
 	bool reopen;
 	struct ip_addr vtep;
-	struct want_guard guards[GUARDS_MAX];
-	size_t guards_len;
+	struct want_guard guards[HOST_GUARDS_MAX];
 };
-
-static int fail(int err, const char *what, const char *detail)
-{
-	log_err("netd: %s: %s%s%s", what, strerror(-err), *detail ? ": " : "",
-		detail);
-	return err;
-}
-
-static int make_dir(const char *path, mode_t mode)
-{
-	if (mkdir(path, mode) && errno != EEXIST)
-		return fail(-errno, path, "cannot make the folder");
-	return 0;
-}
-
-/* What others could write to, or read secrets from, is not ours to trust. */
-static int check_private(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return fail(-errno, path, "cannot look at the folder");
-	if (st.st_uid != geteuid() || (st.st_mode & 022))
-		return fail(
-			-EPERM, path,
-			"others may write here; chmod go-w it, owned by root");
-	return 0;
-}
-
-static int make_dirs(const struct config *cfg)
-{
-	const struct {
-		const char *path;
-		mode_t mode;
-	} dirs[] = {
-		{ cfg->run_dir, 0755 },	  { cfg->state_dir, 0700 },
-		{ cfg->ns_dir, 0755 },	  { cfg->resolv_dir, 0755 },
-		{ cfg->dns_dir, 0700 },	  { cfg->cni_dir, 0700 },
-		{ cfg->probe_dir, 0700 },
-	};
-	int err = 0;
-
-	for (size_t i = 0; !err && i < ARRAY_LEN(dirs); i++) {
-		err = make_dir(dirs[i].path, dirs[i].mode);
-		if (!err)
-			err = check_private(dirs[i].path);
-	}
-	return err;
-}
-
-/* The pid file is the lock: one netd per root. */
-static int take_lock(struct netd *d)
-{
-	char pid[32] = "";
-	int fd = open(d->cfg.pid_file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-	if (fd < 0)
-		return fail(-errno, d->cfg.pid_file, "cannot open");
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (read(fd, pid, sizeof(pid) - 1) < 0)
-			pid[0] = '\0';
-		pid[strcspn(pid, "\n")] = '\0';
-		log_err("netd: another netd (pid %s) runs on %s; stop it, or "
-			"choose another --root",
-			pid, d->cfg.run_dir);
-		close(fd);
-		return -EBUSY;
-	}
-	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) || pwrite(fd, pid, strlen(pid), 0) < 0) {
-		close(fd);
-		return fail(-EIO, d->cfg.pid_file, "cannot write");
-	}
-	d->lock = fd;
-	return 0;
-}
-
-/* A bpffs where the pins go; ROOT/bpf is a mount of its own. */
-static int mount_bpffs(const struct config *cfg)
-{
-	AUTO(str_freep) char *parent = xstrdup(cfg->pin_dir);
-	char *slash = strrchr(parent, '/');
-	struct statfs fs;
-
-	/* The default is a folder in the bpffs that systemd mounts. */
-	if (str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
-		*slash = '\0';
-	else if (mkdir(cfg->pin_dir, 0700) && errno != EEXIST)
-		return fail(-errno, cfg->pin_dir, "cannot make the folder");
-	else
-		*slash = '/';
-	if (!statfs(parent, &fs) && (uint32_t)fs.f_type == BPF_FS_MAGIC)
-		return 0;
-	if (mount("bpf", parent, "bpf", 0, "mode=0700"))
-		return fail(-errno, parent, "cannot mount a bpffs");
-	return 0;
-}
-
-/* The address the default route leaves from; nothing is sent. */
-static int auto_address(struct ip_addr *ret)
-{
-	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	/* TEST-NET-3 (RFC 5737): routed like everything unknown. */
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_port = htons(9),
-				  .sin_addr = { htonl(0xcb007101) } };
-	socklen_t len = sizeof(sa);
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len))
-		return -EADDRNOTAVAIL;
-	*ret = ip_from_be32(sa.sin_addr.s_addr);
-	return 0;
-}
-
-static int find_address(struct netd *d)
-{
-	if (!ip_is_none(&d->cfg.node_address)) {
-		d->vtep = d->cfg.node_address;
-		return 0;
-	}
-	if (auto_address(&d->vtep)) {
-		log_err("netd: this node has no default route to take its "
-			"address from; give --address IP");
-		return -EADDRNOTAVAIL;
-	}
-	log_info("netd: the node's address is the default route's source");
-	return 0;
-}
-
-static void add_guard(struct netd *d, const struct sockaddr *sa)
-{
-	const struct sockaddr_in *v4 = (const void *)sa;
-	const struct sockaddr_in6 *v6 = (const void *)sa;
-	struct want_guard *guard = &d->guards[d->guards_len++];
-
-	if (sa->sa_family == AF_INET) {
-		guard->addr = ip_from_be32(v4->sin_addr.s_addr);
-		guard->port = ntohs(v4->sin_port);
-	} else {
-		memcpy(guard->addr.b, &v6->sin6_addr, sizeof(guard->addr.b));
-		guard->port = ntohs(v6->sin6_port);
-	}
-}
-
-/* "http://HOST:PORT" as addresses that pods are kept from. */
-static void add_guards(struct netd *d, const char *endpoint)
-{
-	const char *host = strstr(endpoint, "://");
-	const char *colon;
-	char name[256];
-	struct addrinfo hints = { .ai_family = AF_UNSPEC,
-				  .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list = NULL, *ai;
-	int brackets;
-
-	host = host ? host + 3 : endpoint;
-	colon = strrchr(host, ':');
-	brackets = colon && *host == '[' && colon[-1] == ']';
-	if (!colon ||
-	    str_format(name, sizeof(name), "%.*s",
-		       (int)(colon - host) - 2 * brackets, host + brackets))
-		return;
-	if (getaddrinfo(name, colon + 1, &hints, &list))
-		return;
-	for (ai = list; ai && d->guards_len < GUARDS_MAX; ai = ai->ai_next)
-		add_guard(d, ai->ai_addr);
-	freeaddrinfo(list);
-}
 
 static enum ebpf_xdp xdp_mode(const struct config *cfg)
 {
@@ -282,18 +101,18 @@ static int open_kernel(struct netd *d)
 	if (!err)
 		err = reaper_new(d->loop, &d->reaper);
 	if (err)
-		return fail(err, "netlink", "is netd root?");
+		return host_fail(err, "netlink", "is netd root?");
 	overlay.reaper = d->reaper;
 	err = overlay_open(d->nl, &overlay, &d->overlay);
 	if (err)
-		return fail(err, "the tunnel device",
-			    overlay_error(d->overlay));
+		return host_fail(err, "the tunnel device",
+				 overlay_error(d->overlay));
 	tunnel = overlay_tunnel(d->overlay);
 	bpf.tunnel_ifindex = tunnel.ifindex;
 	bpf.tunnel_mac = tunnel.mac;
 	err = ebpf_open(&bpf, &d->bpf);
 	if (err)
-		return fail(err, "the data path", ebpf_error(d->bpf));
+		return host_fail(err, "the data path", ebpf_error(d->bpf));
 	overlay_set_ebpf(d->overlay, d->bpf);
 	return 0;
 }
@@ -346,7 +165,7 @@ static int open_dns(struct netd *d)
 			 d->cfg.dns_allow[i]);
 	find_program("netd-dns", program, sizeof(program));
 	err = dns_open(d->loop, &dns, &d->dns);
-	return err ? fail(err, "the DNS server", program) : 0;
+	return err ? host_fail(err, "the DNS server", program) : 0;
 }
 
 static void health_changed(void *arg, const struct probe_key *key)
@@ -371,7 +190,7 @@ static int open_probe(struct netd *d)
 
 	find_program("netd-probe", program, sizeof(program));
 	err = probe_open(d->loop, &probe, &d->probe);
-	return err ? fail(err, "the health prober", program) : 0;
+	return err ? host_fail(err, "the health prober", program) : 0;
 }
 
 static void make_model(struct netd *d)
@@ -416,39 +235,27 @@ static int make_incarnation(struct netd *d)
 	return store_journal_put(d->store, "node/incarnation", text);
 }
 
-static struct store_config store_config(const struct config *cfg)
-{
-	return (struct store_config){
-		.path = cfg->db_file,
-		.endpoints = (const char *const *)cfg->endpoints,
-		.endpoints_len = cfg->endpoints_len,
-		.prefix = cfg->prefix,
-		.lease_ttl_s = cfg->lease_ttl_s,
-		.ca = cfg->tls_ca,
-		.cert = cfg->tls_cert,
-		.key = cfg->tls_key,
-		.adopt = cfg->adopt_store,
-	};
-}
-
 static int open_store(struct netd *d)
 {
 	struct store_hooks hooks = reconcile_store_hooks(d->reconcile);
-	struct store_config store = store_config(&d->cfg);
+	struct store_config store = host_store(&d->cfg);
 	int err = store_open(d->loop, &store, &hooks, &d->store);
 
 	if (err == -EUCLEAN)
-		return fail(err, d->cfg.db_file,
-			    "the file is damaged; restore it, or move it away "
-			    "and netd reads the store anew");
+		return host_fail(
+			err, d->cfg.db_file,
+			"the file is damaged; restore it, or move it away "
+			"and netd reads the store anew");
 	if (err)
-		return fail(err, d->cfg.db_file, "cannot open the state file");
+		return host_fail(err, d->cfg.db_file,
+				 "cannot open the state file");
 	err = make_incarnation(d);
 	if (!err)
 		err = reconcile_load(d->reconcile, d->store);
 	if (!err)
 		err = store_start(d->store);
-	return err ? fail(err, d->cfg.db_file, "cannot read the state") : 0;
+	return err ? host_fail(err, d->cfg.db_file, "cannot read the state")
+		   : 0;
 }
 
 /* What the driver was asked for, and what the engine's API tells. */
@@ -491,7 +298,7 @@ static int open_socket(struct netd *d)
 	if (d->http_fd == -ENOENT)
 		d->http_fd = http_listen(d->cfg.socket, d->cfg.group, error,
 					 sizeof(error));
-	return d->http_fd < 0 ? fail(d->http_fd, d->cfg.socket, error) : 0;
+	return d->http_fd < 0 ? host_fail(d->http_fd, d->cfg.socket, error) : 0;
 }
 
 /* The folder is Docker's, who may not have made it yet. */
@@ -504,7 +311,8 @@ static int make_docker_dir(const char *socket)
 			continue;
 		*p = '\0';
 		if (mkdir(path, 0755) && errno != EEXIST)
-			return fail(-errno, path, "cannot make the folder");
+			return host_fail(-errno, path,
+					 "cannot make the folder");
 		*p = '/';
 	}
 	return 0;
@@ -524,7 +332,7 @@ static int open_docker_socket(struct netd *d)
 	if (err)
 		return err;
 	d->docker_fd = http_listen(path, NULL, error, sizeof(error));
-	return d->docker_fd < 0 ? fail(d->docker_fd, path, error) : 0;
+	return d->docker_fd < 0 ? host_fail(d->docker_fd, path, error) : 0;
 }
 
 static int open_api(struct netd *d)
@@ -548,7 +356,7 @@ static int open_api(struct netd *d)
 	if (!err)
 		err = http_open(d->loop, take_fd(d->http_fd), &api_router,
 				ops_handle, d->ops, &d->http);
-	return err ? fail(err, "the API", d->cfg.socket) : 0;
+	return err ? host_fail(err, "the API", d->cfg.socket) : 0;
 }
 
 static void open_docker(struct netd *d)
@@ -569,7 +377,7 @@ static void open_docker(struct netd *d)
 	err = http_open(d->loop, take_fd(d->docker_fd), &docker_router,
 			docker_handle, d->docker, &d->docker_http);
 	if (err)
-		fail(err, "the Docker driver", d->cfg.docker_socket);
+		host_fail(err, "the Docker driver", d->cfg.docker_socket);
 	else
 		log_info("netd: Docker's driver is ready socket=%s",
 			 d->cfg.docker_socket);
@@ -592,7 +400,7 @@ static void open_discover(struct netd *d)
 	else
 		discover_forget(d->model, d->reconcile);
 	if (err)
-		fail(err, "the Docker engine", d->cfg.docker_host);
+		host_fail(err, "the Docker engine", d->cfg.docker_host);
 }
 
 static void ready(void *arg)
@@ -619,14 +427,10 @@ static void tunnel_new(void *arg)
 static int open_rooms(struct netd *d)
 {
 	struct reconcile_config rc = { .loop = d->loop };
-	int err;
+	int err = host_address(&d->cfg, &d->vtep);
 
-	d->guards_len = 0;
-	for (size_t i = 0; i < d->cfg.endpoints_len; i++)
-		add_guards(d, d->cfg.endpoints[i]);
-	err = find_address(d);
 	if (!err)
-		err = mount_bpffs(&d->cfg);
+		err = host_bpffs(&d->cfg);
 	if (!err)
 		err = open_socket(d);
 	if (!err)
@@ -651,7 +455,7 @@ static int open_rooms(struct netd *d)
 	rc.tombstone_dir = d->cfg.cni_dir;
 	rc.vtep = d->vtep;
 	rc.guards = d->guards;
-	rc.guards_len = d->guards_len;
+	rc.guards_len = host_guards(&d->cfg, d->guards);
 	rc.leave_ms = d->cfg.leave_ms;
 	rc.upstreams = d->cfg.upstreams;
 	rc.upstreams_len = d->cfg.upstreams_len;
@@ -761,84 +565,6 @@ static int run(struct netd *d)
 	return err;
 }
 
-/* Every namespace and file in the folder that is ours by being there. */
-static void clear_dir(const char *dir, bool namespaces)
-{
-	DIR *list = opendir(dir);
-	struct dirent *entry;
-
-	while (list && (entry = readdir(list))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		if (namespaces)
-			netns_del(dir, entry->d_name);
-		else
-			unlinkat(dirfd(list), entry->d_name, 0);
-	}
-	if (list)
-		closedir(list);
-	rmdir(dir);
-}
-
-/* The other nodes are told first, so that they send nothing here any more. */
-static int say_farewell(const struct config *cfg)
-{
-	struct store_config store = store_config(cfg);
-	int err;
-
-	/* One that never ran has nothing there. */
-	if (!cfg->endpoints_len || access(cfg->db_file, F_OK))
-		return 0;
-	err = farewell_say(ev_default_loop(EVFLAG_AUTO), &store,
-			   cfg->node_name);
-	if (err == -EEXIST)
-		return fail(err, cfg->node_name,
-			    "another host has this name now: its records are "
-			    "not taken away");
-	return err ? fail(err, "the store",
-			  "this node's records are still in it; do it again "
-			  "when it can be reached")
-		   : 0;
-}
-
-/* Takes away what outlives the daemon. The state file stays. */
-static int cleanup(struct netd *d)
-{
-	const struct config *cfg = &d->cfg;
-	int err = nl_open(&d->nl);
-	int ret;
-
-	if (err)
-		return fail(err, "netlink", "is netd root?");
-	err = say_farewell(cfg);
-	ret = dns_remove(cfg->dns_dir);
-	if (ret)
-		err = fail(ret, cfg->dns_dir, "cannot end the DNS server");
-	ret = probe_remove(cfg->probe_dir);
-	if (ret)
-		err = fail(ret, cfg->probe_dir, "cannot end the prober");
-	/* Traffic stops before what filters it does. */
-	ret = overlay_remove(d->nl);
-	if (ret)
-		err = fail(ret, "links", nl_error(d->nl));
-	ret = ebpf_remove(cfg->pin_dir);
-	if (ret)
-		err = fail(ret, cfg->pin_dir, "cannot unpin");
-	nl_free(d->nl);
-	clear_dir(cfg->ns_dir, true);
-	clear_dir(cfg->resolv_dir, false);
-	clear_dir(cfg->cni_dir, false);
-	clear_dir(cfg->dns_dir, false);
-	clear_dir(cfg->probe_dir, false);
-	if (!str_eq(cfg->pin_dir, "/sys/fs/bpf/netd"))
-		umount2(cfg->pin_dir, MNT_DETACH);
-	rmdir(cfg->pin_dir);
-	unlink(cfg->socket);
-	unlink(cfg->docker_socket);
-	unlink(cfg->pid_file);
-	return err;
-}
-
 int main(int argc, char **argv)
 {
 	struct netd d = { .lock = -1, .http_fd = -1, .docker_fd = -1 };
@@ -860,11 +586,12 @@ int main(int argc, char **argv)
 	}
 	/* Replies to clients that left are errors, not signals. */
 	signal(SIGPIPE, SIG_IGN);
-	err = make_dirs(&d.cfg);
+	err = host_folders(&d.cfg);
 	if (!err)
-		err = take_lock(&d);
+		err = host_lock(&d.cfg, &d.lock);
 	if (!err)
-		err = d.cfg.action == CONFIG_CLEANUP ? cleanup(&d) : run(&d);
+		err = d.cfg.action == CONFIG_CLEANUP ? host_clean(&d.cfg)
+						     : run(&d);
 	config_free(&d.cfg);
 	return err ? 1 : 0;
 }
