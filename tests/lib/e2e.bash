@@ -62,10 +62,10 @@ no_trace()
 # until_true SECONDS COMMAND..: waits for a condition; says what it was.
 until_true()
 {
-	local end=$((SECONDS + $1))
+	local end=$(($(now_ms) + $1 * 1000))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= end)); then
+		if (($(now_ms) >= end)); then
 			echo "still not so: $*"
 			"$@" || :
 			return 1
@@ -77,9 +77,9 @@ until_true()
 # never_within SECONDS COMMAND..: it must stay untrue all that time.
 never_within()
 {
-	local end=$((SECONDS + $1))
+	local end=$(($(now_ms) + $1 * 1000))
 	shift
-	while ((SECONDS < end)); do
+	while (($(now_ms) < end)); do
 		! "$@" >/dev/null 2>&1 || {
 			echo "became true: $*"
 			return 1
@@ -91,7 +91,7 @@ never_within()
 # gone PID: ended, whether or not someone has asked how.
 gone() { ! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"; }
 
-now_ms() { date +%s%3N; }
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
 # --- hosts ----------------------------------------------------------------
 
