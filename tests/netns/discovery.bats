@@ -173,7 +173,7 @@ event_ms()
 
 @test "a container that is paused takes no traffic" {
 	dkn 2 pause front-2
-	until_true 5 has_backends 1 front 1
+	until_true 2 has_backends 1 front 1
 	dkn 2 unpause front-2
 	# Docker calls it unhealthy until it was asked again.
 	until_true 10 has_backends 1 front 2
@@ -185,7 +185,7 @@ event_ms()
 		"$(svc_vip 1 front shop)" 80 4
 	until_true 5 is_dialling
 	dkn 2 network disconnect shop_default front-2
-	until_true 5 has_backends 1 front 1
+	until_true 2 has_backends 1 front 1
 	until_true 10 grep failed "$RUN/out/load"
 	grep " 0 failed" "$RUN/out/load"
 	dkn 2 network connect shop_default front-2
