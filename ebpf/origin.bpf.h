@@ -31,20 +31,38 @@ struct {
 	__type(value, struct origin);
 } origins SEC(".maps");
 
-/* Only when the kernel says so there is no way: it also answers for MTUs. */
-__noinline int origin_has_route(struct __sk_buff *skb, __be32 sender)
+/* By which the kernel would send to it: *ifindex, or what that was. */
+static __always_inline int origin_ask(struct __sk_buff *skb, __be32 sender,
+				      __u32 *ifindex, __u32 flags)
 {
 	struct bpf_fib_lookup fib = {
 		.family = 2 /* AF_INET */,
 		.l4_protocol = IPPROTO_UDP,
-		.ifindex = skb->ifindex,
+		.ifindex = *ifindex,
 		.ipv4_src = config.vtep.w[3],
 		.ipv4_dst = sender,
 	};
-	int rc = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_OUTPUT);
+	int rc = bpf_fib_lookup(skb, &fib, sizeof(fib), flags);
 
-	return rc < BPF_FIB_LKUP_RET_BLACKHOLE ||
-	       rc > BPF_FIB_LKUP_RET_NOT_FWDED;
+	*ifindex = fib.ifindex;
+	return rc;
+}
+
+/*
+ * Only when the kernel says so there is no way: it also answers for MTUs. An
+ * interface that does not forward it does not ask about; there the one way
+ * that is the best will do.
+ */
+__noinline int origin_has_route(struct __sk_buff *skb, __be32 sender)
+{
+	__u32 best = config.tunnel_ifindex, ifindex = skb->ifindex;
+	int rc = origin_ask(skb, sender, &ifindex, BPF_FIB_OUTPUT);
+
+	if (rc != BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return rc < BPF_FIB_LKUP_RET_BLACKHOLE ||
+		       rc > BPF_FIB_LKUP_RET_NOT_FWDED;
+	rc = origin_ask(skb, sender, &best, 0);
+	return rc == BPF_FIB_LKUP_RET_FWD_DISABLED || best == skb->ifindex;
 }
 
 static __always_inline int origin_ok(struct __sk_buff *skb, __be32 sender)
