@@ -23,6 +23,15 @@ static __always_inline int uplink_error(struct __sk_buff *skb, struct pkt *p)
 	return rc == -ABI_DROP_NO_FRONTEND ? UPLINK_NOT_OURS : rc;
 }
 
+/* 0: a member, and by a way that leads to it. */
+static __always_inline int uplink_sender(struct __sk_buff *skb,
+					 const struct abi_addr *sender)
+{
+	if (!bpf_map_lookup_elem(&vteps, sender))
+		return -ABI_DROP_NOT_MEMBER;
+	return origin_ok(skb, sender->w[3]) ? 0 : -ABI_DROP_WRONG_WAY;
+}
+
 /* From a member to this node's tunnel end. */
 static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 					 const struct pkt *p)
@@ -32,9 +41,9 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	__u32 vni;
 	int err;
 
-	if (!bpf_map_lookup_elem(&vteps, &sender) ||
-	    !origin_ok(skb, sender.w[3]))
-		return -ABI_DROP_NOT_MEMBER;
+	err = uplink_sender(skb, &sender);
+	if (err)
+		return err;
 	err = fast_path ? tunnel_open(skb, p, &vni) : TUNNEL_BY_DEVICE;
 	if (err)
 		return err == TUNNEL_BY_DEVICE ? UPLINK_NOT_OURS : err;
@@ -82,10 +91,12 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	route = route_find(0, &p.dst);
 	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
 		return UPLINK_NOT_OURS;
-	if (is_tunnel && (!bpf_map_lookup_elem(&vteps, &p.src) ||
-			  !origin_ok(skb, p.src.w[3])))
-		return -ABI_DROP_NOT_MEMBER;
-	if (is_tunnel || !fe)
+	if (is_tunnel) {
+		int err = uplink_sender(skb, &p.src);
+
+		return err ? err : UPLINK_NOT_OURS;
+	}
+	if (!fe)
 		return UPLINK_NOT_OURS;
 	if (p.fragment == PKT_FIRST)
 		frag_put(&p, ABI_FRAG_UPLINK, 0);

@@ -406,8 +406,9 @@ struct abi_config {
 	X(NO_FRONTEND, "no_frontend", "VIP or port that is not balanced")      \
 	X(NO_BACKEND, "no_backend", "no backend that can be reached here")     \
 	X(SOURCE_DENIED, "source_denied", "published for other sources")       \
-	X(NOT_MEMBER, "not_member",                                            \
-	  "tunnel packet of no node, or by a wrong way")                       \
+	X(NOT_MEMBER, "not_member", "tunnel packet of no node")                \
+	X(WRONG_WAY, "wrong_way",                                              \
+	  "tunnel packet by an interface without a route to its node")         \
 	X(UNKNOWN_VNI, "unknown_vni", "tunnel packet of an unknown network")   \
 	X(SPOOF_OVERLAY, "spoof_overlay", "inner source is not the sender's")  \
 	X(NO_WAY_OUT, "no_way_out", "no route or neighbour to the client")     \

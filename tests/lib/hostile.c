@@ -2,7 +2,7 @@
 /*
  * nd-hostile - what somebody sends who means harm.
  *
- *   nd-hostile pod|stranger|member IF COUNT WHO=ADDR..
+ *   nd-hostile pod|stranger|impostor|member IF COUNT WHO=ADDR..
  *
  * A pod from its own interface; in VXLAN, a host that is no node, or a node
  * that has been taken over. All frames but the honest ones must be dropped;
@@ -587,6 +587,14 @@ static const struct kind stranger_kinds[] = {
 	{ stranger_ipv6, "not_member" },  { NULL, NULL },
 };
 
+/* With a node's address, from where no node is. */
+static const struct kind impostor_kinds[] = {
+	{ stranger_plain, "wrong_way" }, { stranger_mesh, "wrong_way" },
+	{ stranger_vni, "wrong_way" },	 { stranger_flags, "wrong_way" },
+	{ stranger_cut, "wrong_way" },	 { stranger_source, "not_member" },
+	{ stranger_ipv6, "not_member" }, { NULL, NULL },
+};
+
 static const struct kind member_kinds[] = {
 	{ member_honest, HONEST },
 	{ member_vni, "unknown_vni" },
@@ -607,6 +615,7 @@ static const struct {
 } senders[] = {
 	{ "pod", pod_kinds },
 	{ "stranger", stranger_kinds },
+	{ "impostor", impostor_kinds },
 	{ "member", member_kinds },
 };
 
@@ -678,8 +687,8 @@ int main(int argc, char **argv)
 	const char *again = getenv("NETD_SEED");
 
 	if (argc < 5)
-		errx(2, "usage: nd-hostile pod|stranger|member IF COUNT "
-			"WHO=ADDR..");
+		errx(2, "usage: nd-hostile pod|stranger|impostor|member IF "
+			"COUNT WHO=ADDR..");
 	craft_seed = again ? strtoull(again, NULL, 10) : (uint64_t)time(NULL);
 	craft_seed += !craft_seed;
 	fprintf(stderr, "seed %llu\n", (unsigned long long)craft_seed);

@@ -209,7 +209,7 @@ has_program() { on 2 ip link show "$1" && [ -e "$RUN/node2/bpf/links/uplink-$1" 
 	load_start
 	before=$(drops 2)
 	# shellcheck disable=SC2046 # words
-	on ext "$BIN/nd-hostile" stranger cbr0 $((10000 * times)) \
+	on ext "$BIN/nd-hostile" impostor cbr0 $((10000 * times)) \
 		own=192.0.2.1 $(to_far cbr0) >"$RUN/out/sent"
 	until_true 10 accounted 2 "$before" 0
 	load_end

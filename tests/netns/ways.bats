@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Hosts with two uplinks between them: packets of the tunnel may come by each
+# that leads to their sender, and what comes another way is told.
+
+load ../lib/e2e
+
+setup_file()
+{
+	lab_up 2
+	ip link add eth1 netns "${NS}node1" type veth \
+		peer name eth1 netns "${NS}node2"
+	for k in 1 2; do
+		on "$k" ip addr add "10.9.1.$k/24" dev eth1
+		on "$k" ip link set eth1 up
+		pod "$k" "pod$k" default
+		serve "$k" "pod$k" 80
+	done
+	for k in 1 2; do
+		until_true 5 test -e "$RUN/node$k/bpf/links/uplink-eth1"
+	done
+	until_true 10 reached
+}
+
+teardown_file() { lab_down; }
+
+teardown()
+{
+	for k in 1 2; do
+		on "$k" ip route flush exact "192.0.2.$((3 - k))/32"
+		on "$k" ip rule del pref 100 2>/dev/null || :
+	done
+}
+
+reached() { in_pod 1 pod1 ping -c 1 -W 1 "$(pod_ip 2 pod2)"; }
+unreached() { ! reached; }
+
+# way K WORDS..: how host K reaches the other.
+way() { on "$1" ip route replace "192.0.2.$((3 - $1))/32" "${@:2}"; }
+received() { on "$1" ip -j -s link show "$2" | jq '.[0].stats64.rx.packets'; }
+
+# What the program has dropped, and what nft has where there is none.
+astray()
+{
+	on "$1" nft -j list counter inet netd tunnel_astray |
+		jq '.nftables[] | .counter? // empty | .packets'
+}
+wrong() { echo "$(drops_of "$1" wrong_way) $(astray "$1")"; }
+
+# all_answer HOST IF: what comes to that host does so by this interface, and
+# all of it is taken; fragments go by netd0, most else past it.
+all_answer()
+{
+	local before now
+
+	until_true 5 reached
+	before=$(received "$1" "$2") now=$(wrong "$1")
+	for _ in {1..5}; do
+		[[ $(ask_pod 1 pod1 tcp "$(pod_ip 2 pod2)" 80) == pod2* ]]
+		[[ $(ask_pod 2 pod2 tcp "$(pod_ip 1 pod1)" 80) == pod1* ]]
+	done
+	in_pod 1 pod1 ping -c 2 -i 0.1 -W 1 -s 3000 "$(pod_ip 2 pod2)"
+	[ "$(received "$1" "$2")" -ge $((before + 40)) ]
+	[ "$(wrong "$1")" = "$now" ]
+}
+
+@test "of two uplinks that are worth the same either will do" {
+	way 2 nexthop via 192.0.2.1 dev eth0 onlink \
+		nexthop via 10.9.1.1 dev eth1
+	way 1 via 10.9.1.2 dev eth1
+	all_answer 2 eth1
+	way 1 dev eth0
+	all_answer 2 eth0
+}
+
+@test "a rule by source sends the tunnel's address its own way" {
+	for k in 1 2; do
+		way "$k" via "10.9.1.$((3 - k))" dev eth1 table 101
+		on "$k" ip rule add pref 100 from "192.0.2.$k" lookup 101
+	done
+	all_answer 1 eth1
+	all_answer 2 eth1
+}
+
+@test "by an interface without a route to the sender: dropped, told, mended" {
+	way 2 dev eth0
+	way 1 via 10.9.1.2 dev eth1
+	# What was found of a way is forgotten in a second.
+	until_true 5 unreached
+	n 2 drops | grep '^wrong_way .*without a route'
+	n 2 drops -f reason=wrong_way | grep 'node1 192.0.2.1:.* > node2 192.0.2.2:4789'
+	way 2 via 10.9.1.1 dev eth1 metric 4096
+	all_answer 2 eth1
+}
