@@ -32,6 +32,13 @@ static __always_inline int uplink_sender(struct __sk_buff *skb,
 	return origin_ok(skb, sender->w[3]) ? 0 : -ABI_DROP_WRONG_WAY;
 }
 
+/* By the stack to netd0; nobody needs to ask for its way again. */
+static __always_inline int uplink_to_device(struct __sk_buff *skb)
+{
+	skb->mark = ABI_MARK_MEMBER;
+	return UPLINK_NOT_OURS;
+}
+
 /* From a member to this node's tunnel end. */
 static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 					 const struct pkt *p)
@@ -46,7 +53,7 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 		return err;
 	err = fast_path ? tunnel_open(skb, p, &vni) : TUNNEL_BY_DEVICE;
 	if (err)
-		return err == TUNNEL_BY_DEVICE ? UPLINK_NOT_OURS : err;
+		return err == TUNNEL_BY_DEVICE ? uplink_to_device(skb) : err;
 	skb->mark = 0;
 	err = overlay_packet(skb, vni, &sender, 0);
 	if (err < 0 && (work = work_get()))
@@ -94,7 +101,7 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	if (is_tunnel) {
 		int err = uplink_sender(skb, &p.src);
 
-		return err ? err : UPLINK_NOT_OURS;
+		return err ? err : uplink_to_device(skb);
 	}
 	if (!fe)
 		return UPLINK_NOT_OURS;

@@ -18,6 +18,8 @@
 #include "load.h"
 #include "xdp.h"
 
+_Static_assert(EBPF_MARK_MEMBER == ABI_MARK_MEMBER, "one mark");
+
 struct uplink {
 	UT_hash_handle hh;
 	char name[LINK_NAME_LEN];

@@ -48,6 +48,9 @@
 #define ABI_VNI_REQUEST 0xfffffe
 #define ABI_VNI_REPLY 0xffffff
 
+/* On tunnel packets between from_uplink, which looked at them, and netd0. */
+#define ABI_MARK_MEMBER 0x6e657464
+
 struct abi_addr {
 	__be32 w[4];
 };

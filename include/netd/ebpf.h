@@ -120,6 +120,12 @@ int ebpf_resolvers_put(struct ebpf *bpf, const struct ip_addr *addrs,
 /* from_uplink on an interface of the host; one without Ethernet has none. */
 int ebpf_uplink_put(struct ebpf *bpf, const char *name, uint32_t ifindex);
 int ebpf_uplink_del(struct ebpf *bpf, const char *name);
+
+/*
+ * On their way to netd0, tunnel packets have this mark: they came from a
+ * member, by an uplink that leads to it.
+ */
+#define EBPF_MARK_MEMBER 0x6e657464
 /* On how many of them does the driver run the XDP program? */
 size_t ebpf_xdp_links(const struct ebpf *bpf);
 

@@ -6,11 +6,12 @@
  * The tunnel's outer packets skip connection tracking: every VXLAN source
  * port would become an unreplied entry, and nothing may translate them. They
  * have to come by the way their sender is reached, as ebpf/origin.bpf.h says;
- * here that is asked for interfaces that have no program of ours. The DNS
- * server's answers skip connection tracking as well, one entry per query
- * otherwise; only where this host is the server, because queries to servers
- * outside are masqueraded. The drop counters are objects beside their rules:
- * rules then read back the same whatever has been counted.
+ * here that is asked where no program of ours did, and by the best route
+ * alone, which is all that `fib` knows. The DNS server's answers skip
+ * connection tracking as well, one entry per query otherwise; only where this
+ * host is the server, because queries to servers outside are masqueraded. The
+ * drop counters are objects beside their rules: rules then read back the same
+ * whatever has been counted.
  */
 #include "nft.h"
 
@@ -62,8 +63,8 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		"chain raw_in {\n"
 		"type filter hook prerouting priority raw;\n"
 		"udp dport %u %s daddr %s notrack\n"
-		"udp dport %u fib daddr type local fib saddr . iif oif missing "
-		"counter name tunnel_astray drop\n"
+		"udp dport %u meta mark != %u fib daddr type local "
+		"fib saddr . iif oif missing counter name tunnel_astray drop\n"
 		"iifname \"%s\" udp dport 53 fib daddr type local notrack\n"
 		"}\n"
 		"chain raw_out {\n"
@@ -71,8 +72,8 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		"udp dport %u notrack\n"
 		"oifname \"%s\" udp sport 53 notrack\n"
 		"}\n",
-		port, family, ip_str(&config->vtep, vtep), port, tun, port,
-		tun);
+		port, family, ip_str(&config->vtep, vtep), port,
+		config->member_mark, tun, port, tun);
 	/* Pods are reached through published ports, not by a route to them. */
 	fprintf(f,
 		"chain forward {\n"

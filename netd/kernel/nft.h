@@ -19,6 +19,8 @@ struct nft_config {
 	uint16_t port;
 	/* This node's tunnel end: what comes to it is not tracked. */
 	struct ip_addr vtep;
+	/* On tunnel packets that were looked at before they come here. */
+	uint32_t member_mark;
 	/* Sources that are masqueraded when they leave by another device. */
 	const struct ip_prefix *pools;
 	size_t pools_len;

@@ -10,6 +10,7 @@
  */
 #include <unistd.h>
 
+#include "netd/ebpf.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nft.h"
@@ -194,6 +195,7 @@ int net_put_nft(struct overlay *ov)
 		.tunnel = TUNNEL_NAME,
 		.port = ov->config.port,
 		.vtep = ov->config.vtep,
+		.member_mark = EBPF_MARK_MEMBER,
 		.pools = pools,
 		.pools_len = ov->config.pools_len,
 	};

@@ -39,6 +39,7 @@ static void put(const char *const pools[], size_t len)
 		.tunnel = "netd0",
 		.port = 4789,
 		.vtep = ip_from_v4(0xc0000201),
+		.member_mark = 5,
 		.pools = list,
 		.pools_len = len,
 	};
@@ -84,8 +85,9 @@ static void test_put_content(void **state)
 {
 	static const char *const want[] = {
 		"udp dport 4789 ip daddr 192.0.2.1 notrack",
-		("udp dport 4789 fib daddr type local fib saddr . iif oif "
-		 "missing counter name \"tunnel_astray\" drop"),
+		("udp dport 4789 meta mark != 0x00000005 fib daddr type local "
+		 "fib saddr . iif oif missing counter name \"tunnel_astray\" "
+		 "drop"),
 		"udp dport 4789 notrack",
 		"iifname \"netd0\" udp dport 53",
 		"oifname \"netd0\" udp sport 53 notrack",
