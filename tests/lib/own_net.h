@@ -6,10 +6,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cm.h"
@@ -28,16 +31,37 @@ static inline void own_net_enter(void)
 	}
 }
 
+/* Loopback, and the addresses that every host has. */
+static inline void own_net_lo_up(void)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo))
+		abort();
+	close(fd);
+}
+
+/* The network namespace that this thread is in now: its descriptor. */
+static inline int own_net_fd(void)
+{
+	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
 /* A second, nameless network namespace: its descriptor. */
 static inline int own_net_other(void)
 {
-	int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int own = own_net_fd();
 	int other;
 
-	if (own < 0 || unshare(CLONE_NEWNET))
+	if (unshare(CLONE_NEWNET))
 		abort();
-	other = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (other < 0 || setns(own, CLONE_NEWNET))
+	other = own_net_fd();
+	if (setns(own, CLONE_NEWNET))
 		abort();
 	close(own);
 	return other;

@@ -6,13 +6,11 @@
  */
 #include <arpa/inet.h>
 #include <ev.h>
-#include <net/if.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -65,11 +63,8 @@ static int dial(int type, uint32_t from)
 /* All of 10.48.0.0/12 is ours: loopback would be the host itself. */
 static void lo_up(void)
 {
-	AUTO(fd_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-
-	if (ioctl(fd, SIOCSIFFLAGS, &req) ||
-	    system("ip route add local 10.48.0.0/12 dev lo"))
+	own_net_lo_up();
+	if (system("ip route add local 10.48.0.0/12 dev lo"))
 		abort();
 }
 
