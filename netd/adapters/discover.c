@@ -10,6 +10,7 @@
 #include "event.h"
 #include "json.h"
 #include "labels.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "netns.h"
@@ -162,6 +163,7 @@ static void note_net(void *arg, const char *net)
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	struct discover *d = container_of(w, struct discover, look);
 	AUTO(json_freep) json_t *nets = NULL;
 	const char *name;
@@ -181,6 +183,7 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int revents)
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	(void)loop, (void)revents;
 	cares_tick(container_of(w, struct discover, tick)->cares);
 }

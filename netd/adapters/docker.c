@@ -9,6 +9,7 @@
  */
 #include "docker_core.h"
 
+#include "lag.h"
 #include "netd/log.h"
 #include "network.h"
 #include "pod.h"
@@ -110,6 +111,7 @@ void docker_expire(struct docker *d)
 
 static void tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	struct docker *d = container_of(w, struct docker, tick);
 
 	(void)loop;

@@ -12,6 +12,7 @@
 
 #include "fetch.h"
 #include "json.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 
@@ -241,12 +242,14 @@ static void ask_about(struct engine *e, const char *id)
 
 static void on_debounce(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	(void)loop, (void)revents;
 	engine_work(container_of(w, struct engine, debounce));
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	struct engine *e = container_of(w, struct engine, again);
 
 	(void)loop, (void)revents;
@@ -397,6 +400,7 @@ static void on_version(void *arg, const struct fetch_reply *reply)
 
 static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_DOCKER);
 	struct engine *e = container_of(w, struct engine, retry);
 
 	(void)loop, (void)revents;

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "drop_sample.h"
 #include "json.h"
+#include "lag.h"
 #include "lines.h"
 #include "netd/util.h"
 
@@ -242,6 +243,7 @@ void drops_tell(struct drops *drops)
 
 static void again_cb(struct ev_loop *loop, struct ev_timer *timer, int revents)
 {
+	LAG(LAG_DROPS);
 	(void)loop, (void)revents;
 	drops_tell(container_of(timer, struct drops, again));
 }
@@ -294,6 +296,7 @@ static void on_sample(void *arg, const struct ebpf_sample *sample)
 /* What this turn leaves is there for the next. */
 static void io_cb(struct ev_loop *loop, struct ev_io *io, int revents)
 {
+	LAG(LAG_DROPS);
 	struct drops *drops = container_of(io, struct drops, io);
 
 	(void)loop, (void)revents;

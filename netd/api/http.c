@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 
@@ -121,12 +122,14 @@ static void http_pump(struct http *http)
 
 static void on_mhd_io(struct ev_loop *loop, ev_io *w, int events)
 {
+	LAG(LAG_HTTP);
 	(void)loop, (void)events;
 	http_pump(w->data);
 }
 
 static void on_mhd_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
+	LAG(LAG_HTTP);
 	(void)loop, (void)events;
 	http_pump(w->data);
 }
@@ -182,6 +185,7 @@ static bool client_left(const struct request *r)
 
 static void on_gone_io(struct ev_loop *loop, ev_io *w, int events)
 {
+	LAG(LAG_HTTP);
 	struct request *r = w->data;
 
 	(void)events;
@@ -196,6 +200,7 @@ static void on_gone_io(struct ev_loop *loop, ev_io *w, int events)
 
 static void on_gone_timer(struct ev_loop *loop, ev_timer *w, int events)
 {
+	LAG(LAG_HTTP);
 	struct request *r = w->data;
 
 	(void)loop, (void)events;
@@ -582,6 +587,7 @@ static void http_admit(struct http *http, int fd)
 
 static void on_accept(struct ev_loop *loop, ev_io *w, int events)
 {
+	LAG(LAG_HTTP);
 	struct http *http = w->data;
 
 	(void)events;

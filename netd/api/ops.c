@@ -9,6 +9,7 @@
 #include "events.h"
 #include "ipam.h"
 #include "json.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "ula.h"
@@ -233,6 +234,7 @@ static void run_later(struct call *call)
 /* One look at the model, and what follows from it. */
 static void run(struct call *call)
 {
+	LAG(LAG_REQUESTS);
 	uint64_t doomed = call->rc ? reconcile_doomed(call->rc) : 0;
 	enum ops_next next;
 

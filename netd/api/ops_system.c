@@ -52,13 +52,34 @@ static json_int_t rss_kb(void)
 	return line ? strtoll(line + 6, NULL, 10) : 0;
 }
 
+static json_t *lag_json(const struct lag *lag, const struct lag_sum *sum)
+{
+	struct lag_time longest = lag_longest(lag, sum, mono_us());
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "longest_us",
+			 (json_int_t)longest.wall_us, "longest_cpu_us",
+			 (json_int_t)longest.cpu_us, "late",
+			 (json_int_t)sum->late, "late_cpu",
+			 (json_int_t)sum->late_cpu);
+}
+
+/* The turns, and what they were made of. */
 static json_t *loop_json(const struct lag *lag)
 {
-	return lag ? json_pack("{s:I, s:I, s:I}", "longest_us",
-			       (json_int_t)lag_longest_us(lag, mono_us()),
-			       "late", (json_int_t)lag->late, "turns",
-			       (json_int_t)lag->turns)
-		   : NULL;
+	json_t *loop, *steps, *step;
+
+	if (!lag)
+		return NULL;
+	loop = lag_json(lag, &lag->all);
+	steps = json_object();
+	json_object_set_new(loop, "turns",
+			    json_integer((json_int_t)lag->turns));
+	json_object_set_new(loop, "steps", steps);
+	for (size_t i = 0; i < LAG_STEP_MAX; i++) {
+		step = lag_json(lag, &lag->steps[i]);
+		json_object_set_new(steps, lag_step_names[i], step);
+	}
+	return loop;
 }
 
 static bool all_ok(json_t *checks)

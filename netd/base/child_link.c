@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 
@@ -54,6 +55,7 @@ static void restart(struct child_link *link)
 
 static void on_restart(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	LAG(LAG_CHILDREN);
 	(void)loop;
 	(void)revents;
 	restart(w->data);
@@ -77,6 +79,7 @@ static void link_lost(struct child_link *link, int err)
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 {
+	LAG(LAG_CHILDREN);
 	struct child_link *link = w->data;
 
 	(void)revents;
@@ -98,6 +101,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 {
+	LAG(LAG_CHILDREN);
 	struct child_link *link = w->data;
 	int err = 0;
 

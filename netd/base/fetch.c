@@ -13,6 +13,7 @@
 #include <ev.h>
 #include <utlist.h>
 
+#include "lag.h"
 #include "netd/util.h"
 
 /* More calls to one host than this wait for each other inside curl. */
@@ -276,6 +277,7 @@ static void fetch_turn(struct fetch *fetch, curl_socket_t fd, int events)
 
 static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 {
+	LAG(LAG_FETCH);
 	struct fetch_socket *sock = container_of(io, struct fetch_socket, io);
 	int events = 0;
 
@@ -289,6 +291,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	LAG(LAG_FETCH);
 	(void)loop;
 	(void)revents;
 	fetch_turn(container_of(timer, struct fetch, timer),

@@ -10,6 +10,7 @@
  */
 #include <unistd.h>
 
+#include "lag.h"
 #include "netd/ebpf.h"
 #include "netd/log.h"
 #include "netd/util.h"
@@ -189,6 +190,7 @@ static size_t net_own_pools(const struct overlay *ov,
 
 int net_put_nft(struct overlay *ov)
 {
+	LAG(LAG_NFT);
 	size_t max = ov->config.pools_len + RANGES_MAX * HASH_COUNT(ov->nets);
 	struct ip_prefix *pools = xzalloc((max + 1) * sizeof(*pools));
 	struct nft_config config = {

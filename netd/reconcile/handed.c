@@ -8,6 +8,7 @@
  */
 #include "rc.h"
 
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "overlay.h"
@@ -73,6 +74,7 @@ void rc_handed_check(struct reconcile *rc)
 
 static void look_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
+	LAG(LAG_PODS);
 	struct reconcile *rc = container_of(w, struct reconcile, handing);
 
 	(void)revents;

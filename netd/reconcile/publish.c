@@ -9,6 +9,7 @@
 #include "rc.h"
 
 #include "json.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "node.h"
@@ -208,6 +209,7 @@ static void published(void *arg, int err, int64_t rev)
 
 void rc_publish(struct reconcile *rc)
 {
+	LAG(LAG_PUBLISH);
 	struct wants w = { .rc = rc };
 	struct store_txn *txn;
 

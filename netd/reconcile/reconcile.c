@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "json.h"
+#include "lag.h"
 #include "netd/dns.h"
 #include "netd/ebpf.h"
 #include "netd/log.h"
@@ -188,13 +189,28 @@ static void run_publish(struct reconcile *rc, const struct mark *mark)
 	rc->publish_wanted = true;
 }
 
-static void (*const runs[])(struct reconcile *, const struct mark *) = {
-	[MARK_NODE] = run_node, [MARK_NET] = run_net,
-	[MARK_POD] = run_pods,	[MARK_SERVICE] = run_service,
-	[MARK_NAME] = run_name, [MARK_RECORD] = run_record,
-	[MARK_STUB] = run_stub, [MARK_PUBLISH] = run_publish,
+static const struct {
+	void (*run)(struct reconcile *rc, const struct mark *mark);
+	enum lag_step step;
+} runs[] = {
+	[MARK_NODE] = { run_node, LAG_NODES },
+	[MARK_NET] = { run_net, LAG_NETWORKS },
+	[MARK_POD] = { run_pods, LAG_PODS },
+	[MARK_SERVICE] = { run_service, LAG_SERVICES },
+	[MARK_NAME] = { run_name, LAG_NAMES },
+	[MARK_RECORD] = { run_record, LAG_NAMES },
+	[MARK_STUB] = { run_stub, LAG_NAMES },
+	[MARK_PUBLISH] = { run_publish, LAG_PUBLISH },
 };
 _Static_assert(ARRAY_LEN(runs) == MARK_KIND_MAX, "a run for every mark");
+
+static void run_mark(struct reconcile *rc, enum mark_kind kind,
+		     const struct mark *mark)
+{
+	LAG(runs[kind].step);
+
+	runs[kind].run(rc, mark);
+}
 
 /* Publishing first shows what is ours to the plans of services. */
 static const enum mark_kind order[] = {
@@ -235,7 +251,7 @@ static void run_marks(struct reconcile *rc)
 		mark = take_mark(rc, &kind);
 		if (!mark)
 			break;
-		runs[kind](rc, mark);
+		run_mark(rc, kind, mark);
 		free(mark);
 	}
 	if (has_marks(rc))
@@ -308,6 +324,8 @@ static void become_ready(struct reconcile *rc)
 
 static void audit(struct reconcile *rc)
 {
+	LAG(LAG_AUDIT);
+
 	rc->audit_wanted = false;
 	rc->audited_at = mono_ms();
 	overlay_refresh(rc->cfg.overlay);
@@ -363,6 +381,7 @@ static void check_mirror(struct reconcile *rc)
 
 static void aging_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
+	LAG(LAG_CONNECTIONS);
 	struct reconcile *rc = container_of(w, struct reconcile, aging);
 
 	(void)revents;
@@ -377,6 +396,7 @@ static void aging_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
+	LAG(LAG_TICK);
 	struct reconcile *rc = container_of(w, struct reconcile, tick);
 
 	(void)loop;
@@ -423,6 +443,7 @@ static bool tunnel_is_new(struct reconcile *rc)
 /* The kernel changed something, ours or not. */
 static void kernel_changed(void *arg)
 {
+	LAG(LAG_KERNEL);
 	struct reconcile *rc = arg;
 
 	if (!rc->is_ready)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "batch.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 
@@ -306,6 +307,7 @@ int db_begin(struct db *db, bool is_durable)
 
 int db_commit(struct db *db)
 {
+	LAG(LAG_DISK);
 	int err = db_exec(db, "COMMIT");
 
 	if (err)
@@ -463,6 +465,7 @@ int db_meta_put_int(struct db *db, const char *name, int64_t value)
 
 int db_journal_put(struct db *db, const char *key, const char *value)
 {
+	LAG(LAG_DISK);
 	sqlite3_stmt *stmt = stmt_start(db, DB_JOURNAL_PUT);
 
 	stmt_text(stmt, 1, key);
@@ -472,6 +475,7 @@ int db_journal_put(struct db *db, const char *key, const char *value)
 
 int db_journal_del(struct db *db, const char *key)
 {
+	LAG(LAG_DISK);
 	sqlite3_stmt *stmt = stmt_start(db, DB_JOURNAL_DEL);
 
 	stmt_text(stmt, 1, key);

@@ -11,6 +11,7 @@
 
 #include <utlist.h>
 
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "store_core.h"
@@ -172,6 +173,7 @@ static void store_turn(struct store *store)
 
 static void on_turn(struct ev_loop *loop, ev_timer *timer, int revents)
 {
+	LAG(LAG_STORE);
 	(void)loop;
 	(void)revents;
 	store_turn(container_of(timer, struct store, turn));

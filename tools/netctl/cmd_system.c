@@ -77,6 +77,34 @@ static void show_checks(const struct ctl *ctl, const json_t *checks)
 	}
 }
 
+/* "12.3 ms (4.0 ms of work)" */
+static void show_busy(const json_t *lag)
+{
+	printf("%.1f ms (%.1f ms of work)",
+	       (double)int_of(lag, "longest_us") / 1000,
+	       (double)int_of(lag, "longest_cpu_us") / 1000);
+}
+
+/* How long netd heard nobody, and what it did then. */
+static void show_loop(const json_t *loop)
+{
+	const char *step;
+	json_t *lag;
+
+	printf("loop       busy for ");
+	show_busy(loop);
+	printf(" at most lately, %lld times above 10 ms\n",
+	       int_of(loop, "late"));
+	json_object_foreach (json_object_get(loop, "steps"), step, lag) {
+		if (!int_of(lag, "late"))
+			continue;
+		printf("  %-12s ", step);
+		show_busy(lag);
+		printf(" at most lately, %lld times above 10 ms by it\n",
+		       int_of(lag, "late"));
+	}
+}
+
 static void show_status(const struct ctl *ctl, const json_t *s)
 {
 	const json_t *nodes = json_object_get(s, "nodes");
@@ -101,10 +129,7 @@ static void show_status(const struct ctl *ctl, const json_t *s)
 		printf("dns        not running\n");
 	printf("memory     %.1f MiB\n", (double)int_of(s, "rss_kb") / 1024.0);
 	if (loop)
-		printf("loop       busy for %.1f ms at most lately, %lld times "
-		       "above 10 ms\n",
-		       (double)int_of(loop, "longest_us") / 1000,
-		       int_of(loop, "late"));
+		show_loop(loop);
 	show_checks(ctl, json_object_get(s, "checks"));
 }
 
