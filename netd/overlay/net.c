@@ -219,7 +219,7 @@ int net_put_nft(struct overlay *ov)
 
 static int net_update_nft(struct overlay *ov)
 {
-	if (!ov->nft_is_old || ov->in_audit)
+	if (!ov->nft_is_old || ov->nft_waits)
 		return 0;
 	return net_put_nft(ov);
 }

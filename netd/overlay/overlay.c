@@ -339,7 +339,7 @@ int overlay_audit_begin(struct overlay *ov)
 		net->seen = false;
 	HASH_ITER (hh, ov->pods, pod, next_pod)
 		pod->seen = false;
-	ov->in_audit = true;
+	ov->nft_waits = !ov->was_audited;
 	return 0;
 }
 
@@ -348,7 +348,8 @@ int overlay_audit_end(struct overlay *ov)
 	AUTO(ov_scan_clear) struct ov_scan scan = { 0 };
 	int err, ret;
 
-	ov->in_audit = false;
+	ov->nft_waits = false;
+	ov->was_audited = true;
 	ret = ov_scan(ov, &scan);
 	if (ret)
 		return ret;

@@ -67,8 +67,10 @@ struct overlay {
 
 	/* The table's pools are no longer those of `nets`. */
 	bool nft_is_old;
-	/* Between audit_begin and audit_end nft waits for the end. */
-	bool in_audit;
+	/* In the first audit, which puts all networks there are, nft waits for
+	 * the end. */
+	bool was_audited;
+	bool nft_waits;
 	char error[512];
 };
 

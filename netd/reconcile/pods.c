@@ -599,23 +599,22 @@ static void drop_half_offered(struct reconcile *rc, struct pod *pod)
 			rc_pod_drop(rc, pod, &pod->nets[i]);
 }
 
-void rc_pods_adopt(struct reconcile *rc)
+void rc_pod_look(struct reconcile *rc, const char *key)
 {
-	struct pod *pod, *tmp;
+	struct pod *pod;
 
-	HASH_ITER (hh, rc->m->pods, pod, tmp) {
-		drop_half_offered(rc, pod);
-		if (is_half_done(pod)) {
-			log_info("reconcile: undoing what was begun pod=%s",
-				 pod->name);
-			remove_pod(rc, pod);
-			continue;
-		}
-		for (size_t i = 0; i < pod->nets_len; i++)
-			rc_pod_adopt(rc, pod, &pod->nets[i]);
-		rc_pod_clients(rc, pod);
+	HASH_FIND_STR(rc->m->pods, key, pod);
+	if (!pod)
+		return;
+	drop_half_offered(rc, pod);
+	if (is_half_done(pod)) {
+		log_info("reconcile: undoing what was begun pod=%s", pod->name);
+		remove_pod(rc, pod);
+		return;
 	}
-	rc_pods_check(rc);
+	for (size_t i = 0; i < pod->nets_len; i++)
+		rc_pod_adopt(rc, pod, &pod->nets[i]);
+	rc_pod_clients(rc, pod);
 }
 
 /* A link that could not be looked at is not a link that is gone. */

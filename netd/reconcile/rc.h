@@ -12,6 +12,8 @@
 /* Frontends of one service: its VIP's ports, its published ones, the echo. */
 #define FRONTENDS_MAX (RANGES_MAX * (3 * PORTS_MAX + 1))
 
+struct audit;
+
 struct mark {
 	/* network, name: "default/redis" */
 	char key[NAME_LEN + POD_NAME_LEN];
@@ -85,6 +87,10 @@ struct reconcile {
 	unsigned int looks;
 	bool audit_wanted;
 	int64_t audited_at;
+	/* The one that is under way, or NULL. */
+	struct audit *audit;
+	/* The kernel changed while nothing was ready to look at it. */
+	bool kernel_unseen;
 	bool is_ready;
 	void (*watch)(void *arg, enum mark_kind kind, const char *net,
 		      const char *name);
@@ -120,6 +126,11 @@ struct model_marks rc_marks(struct reconcile *rc);
 void rc_complain(struct reconcile *rc, int err, const char *verb,
 		 const char *object, const char *detail);
 
+/* audit.c: as much as fits a turn of the loop; true when that was the rest. */
+void rc_audit_begin(struct reconcile *rc);
+bool rc_audit_slice(struct reconcile *rc);
+void rc_audit_free(struct reconcile *rc);
+
 /* net.c */
 void rc_node(struct reconcile *rc, const char *name);
 void rc_net(struct reconcile *rc, const char *name);
@@ -152,8 +163,8 @@ void rc_alias(struct reconcile *rc, const struct net *net, const char *name);
 
 /* pods.c */
 void rc_pods_load(struct reconcile *rc);
-/* Adopts what the journal says; undoes what was only begun. */
-void rc_pods_adopt(struct reconcile *rc);
+/* Adopts the pod as the journal has it; undoes what was only begun. */
+void rc_pod_look(struct reconcile *rc, const char *key);
 /* Takes endpoints whose link is gone out of everything. */
 void rc_pods_check(struct reconcile *rc);
 void rc_rests_expire(struct reconcile *rc);

@@ -4,9 +4,8 @@
  *
  * A mark says "look at this again"; the set of them is worked off in the order
  * of enum mark_kind (nodes before networks before services before names), so
- * that what a want refers to is in the kernel before it. The audit marks
- * nothing: it puts everything between begin and end, and the backends delete
- * what was not put. It runs at start, after a lost event and once a minute.
+ * that what a want refers to is in the kernel before it. The audit (audit.c)
+ * marks nothing. It runs at start, after a lost event and once a minute.
  */
 #include "rc.h"
 
@@ -28,8 +27,6 @@
 #define AGE_PASS_S 5.0
 #define AGE_SLICE_S 0.02
 #define AUDIT_MS 60000
-/* Marks worked off in one loop turn: the loop must not stall. */
-#define MARKS_PER_TURN 64
 
 static void mark_cb(void *arg, enum mark_kind kind, const char *net,
 		    const char *name)
@@ -244,13 +241,11 @@ static bool has_marks(const struct reconcile *rc)
 
 static void run_marks(struct reconcile *rc)
 {
+	int64_t end = lag_slice_end();
 	enum mark_kind kind;
 	struct mark *mark;
 
-	for (int i = 0; i < MARKS_PER_TURN; i++) {
-		mark = take_mark(rc, &kind);
-		if (!mark)
-			break;
+	while (mono_us() < end && (mark = take_mark(rc, &kind))) {
 		run_mark(rc, kind, mark);
 		free(mark);
 	}
@@ -260,50 +255,10 @@ static void run_marks(struct reconcile *rc)
 		rc_publish(rc);
 }
 
-static void put_guards(struct reconcile *rc)
-{
-	for (size_t i = 0; i < rc->cfg.guards_len; i++)
-		ebpf_guard_put(rc->cfg.bpf, &rc->cfg.guards[i]);
-}
-
-static void put_host(struct reconcile *rc)
-{
-	uint64_t cookie;
-
-	if (!nl_cookie(rc->cfg.nl, &cookie))
-		ebpf_host_put(rc->cfg.bpf, cookie);
-}
-
-static void put_all(struct reconcile *rc)
-{
-	struct node *node, *node_tmp;
-	struct net *net;
-	struct service *s;
-	struct pod_name *name;
-
-	HASH_ITER (hh, rc->m->nodes, node, node_tmp)
-		rc_node(rc, node->name);
-	rc_self(rc);
-	for (net = rc->m->nets; net; net = net->hh.next)
-		rc_net(rc, net->name);
-	rc_pods_adopt(rc);
-	for (net = rc->m->nets; net; net = net->hh.next)
-		rc_publish_net(rc, net->name);
-	for (net = rc->m->nets; net; net = net->hh.next) {
-		for (s = net->services; s; s = s->hh.next)
-			rc_service(rc, net->name, s->name);
-		for (name = net->names; name; name = name->hh.next)
-			rc_name(rc, net->name, name->name);
-		rc_written(rc, net);
-	}
-	rc_written(rc, NULL);
-	rc_services_sweep(rc);
-	rc_nets_sweep(rc);
-}
-
 /* The maps are filled: now packets may meet the programs. */
 static void start_programs(struct reconcile *rc)
 {
+	LAG(LAG_PROGRAMS);
 	int err = ebpf_start(rc->cfg.bpf);
 
 	rc->is_started = !err;
@@ -312,10 +267,41 @@ static void start_programs(struct reconcile *rc)
 			    ebpf_error(rc->cfg.bpf));
 }
 
+/*
+ * Somebody deleted netd0, and the overlay made another: the programs know the
+ * old one by its number, so the rooms are opened anew.
+ */
+static bool tunnel_is_new(struct reconcile *rc)
+{
+	if (overlay_tunnel(rc->cfg.overlay).ifindex == rc->tunnel_ifindex)
+		return false;
+	log_warn("reconcile: the tunnel device was replaced");
+	rc->cfg.on_tunnel_new(rc->cfg.arg);
+	return true;
+}
+
+/* The kernel changed something, ours or not. */
+static void kernel_changed(void *arg)
+{
+	LAG(LAG_KERNEL);
+	struct reconcile *rc = arg;
+
+	rc->kernel_unseen = !rc->is_ready;
+	if (!rc->is_ready)
+		return;
+	overlay_refresh(rc->cfg.overlay);
+	if (tunnel_is_new(rc))
+		return;
+	rc_mark(rc, MARK_POD, "", "");
+	rc_mark(rc, MARK_NODE, "", rc->m->self);
+}
+
 static void become_ready(struct reconcile *rc)
 {
 	rc->is_ready = true;
 	start_programs(rc);
+	if (rc->kernel_unseen)
+		kernel_changed(rc);
 	reconcile_tombstones(rc);
 	log_info("reconcile: kernel and names are as the model says");
 	if (rc->on_ready)
@@ -324,26 +310,16 @@ static void become_ready(struct reconcile *rc)
 
 static void audit(struct reconcile *rc)
 {
-	LAG(LAG_AUDIT);
-
-	rc->audit_wanted = false;
-	rc->audited_at = mono_ms();
-	overlay_refresh(rc->cfg.overlay);
-	overlay_audit_begin(rc->cfg.overlay);
-	ebpf_audit_begin(rc->cfg.bpf);
-	dns_audit_begin(rc->cfg.dns);
-	put_host(rc);
-	put_guards(rc);
-	rc_resolvers(rc);
-	put_all(rc);
-	/* Links and their map entries go by the overlay, hence first. */
-	overlay_audit_end(rc->cfg.overlay);
-	ebpf_audit_end(rc->cfg.bpf);
-	dns_audit_end(rc->cfg.dns);
-	probe_sweep(rc->cfg.probe);
-	rc->publish_wanted = true;
-	if (!rc->is_ready)
-		become_ready(rc);
+	if (!rc->audit) {
+		rc->audit_wanted = false;
+		rc->audited_at = mono_ms();
+		rc_audit_begin(rc);
+	}
+	if (rc_audit_slice(rc)) {
+		rc->publish_wanted = true;
+		if (!rc->is_ready)
+			become_ready(rc);
+	}
 	work_soon(rc);
 }
 
@@ -353,10 +329,11 @@ static void work_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (rc->audit_wanted)
-		audit(rc);
+	/* What has just changed goes before what should be as it was. */
 	if (rc->is_ready)
 		run_marks(rc);
+	if (rc->audit || rc->audit_wanted)
+		audit(rc);
 }
 
 void reconcile_audit(struct reconcile *rc)
@@ -374,7 +351,7 @@ static void check_mirror(struct reconcile *rc)
 {
 	struct store_status st = store_status(rc->store);
 
-	if (!rc->is_ready && !rc->audit_wanted && st.rev > 0 &&
+	if (!rc->is_ready && !rc->audit && !rc->audit_wanted && st.rev > 0 &&
 	    (st.state == STORE_MIRROR || st.state == STORE_FOREIGN))
 		reconcile_audit(rc);
 }
@@ -425,34 +402,6 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	}
 	if (rc->publish_wanted)
 		work_soon(rc);
-}
-
-/*
- * Somebody deleted netd0, and the overlay made another: the programs know the
- * old one by its number, so the rooms are opened anew.
- */
-static bool tunnel_is_new(struct reconcile *rc)
-{
-	if (overlay_tunnel(rc->cfg.overlay).ifindex == rc->tunnel_ifindex)
-		return false;
-	log_warn("reconcile: the tunnel device was replaced");
-	rc->cfg.on_tunnel_new(rc->cfg.arg);
-	return true;
-}
-
-/* The kernel changed something, ours or not. */
-static void kernel_changed(void *arg)
-{
-	LAG(LAG_KERNEL);
-	struct reconcile *rc = arg;
-
-	if (!rc->is_ready)
-		return;
-	overlay_refresh(rc->cfg.overlay);
-	if (tunnel_is_new(rc))
-		return;
-	rc_mark(rc, MARK_POD, "", "");
-	rc_mark(rc, MARK_NODE, "", rc->m->self);
 }
 
 static void store_changed(void *arg, const struct store_kv *kv, size_t len)
@@ -539,6 +488,7 @@ void reconcile_free(struct reconcile *rc)
 		free(s);
 	}
 	rests_free(&rc->rests);
+	rc_audit_free(rc);
 	rc_publish_free(rc);
 	json_decref(rc->held);
 	free(rc);
