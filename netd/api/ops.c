@@ -17,10 +17,6 @@
 /* How often a request is run again because others were quicker. */
 #define TRIES_MAX 50
 
-/* Requests are run for so long in one turn of the loop, then others' events
- * have theirs. */
-#define SLICE_US 4000
-
 /* How soon what must exist is tried again. */
 #define DEFAULTS_RETRY_S 5.
 
@@ -332,7 +328,7 @@ static void slice_soon(struct ops *ops)
 static void slice_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct ops *ops = container_of(w, struct ops, slice);
-	int64_t end = mono_us() + SLICE_US;
+	int64_t end = lag_slice_end();
 
 	(void)loop;
 	(void)revents;

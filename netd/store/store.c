@@ -16,9 +16,6 @@
 #include "netd/util.h"
 #include "store_core.h"
 
-/* A turn that has taken longer leaves the rest to the next one. */
-#define STORE_TURN_MS 10
-
 enum item_kind {
 	ITEM_REPLAY,
 	ITEM_CHANGED,
@@ -151,7 +148,7 @@ static void item_run(struct store *store, struct store_item *item)
 static void store_turn(struct store *store)
 {
 	struct store_item *item, *last;
-	int64_t start = mono_ms();
+	int64_t end = lag_slice_end();
 
 	if (store->is_replayed && store->backend->turn)
 		store->backend->turn(store);
@@ -164,7 +161,7 @@ static void store_turn(struct store *store)
 		DL_DELETE(store->items, item);
 		item_run(store, item);
 		item_free(item);
-		if (is_last || mono_ms() - start > STORE_TURN_MS)
+		if (is_last || mono_us() >= end)
 			break;
 	}
 	if (store->items)
