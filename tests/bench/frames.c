@@ -33,8 +33,12 @@
 
 #include "frames.skel.h"
 
-/* Frames of one system call, and how many the kernel makes at a time. */
-#define BURST 65536
+/*
+ * Frames of one system call, and how many the kernel makes at a time. A call
+ * begins and ends with the kernel waiting for RCU, 10 ms in which the CPU does
+ * nothing: it has to be a small part.
+ */
+#define BURST (1u << 20)
 #define BATCH 64
 
 /* Of 6.6; Debian 12's headers end before. */
@@ -181,7 +185,7 @@ int main(int argc, char **argv)
 	d = make(argv[3], argv[4], argv[5], argv[6]);
 	memcpy(skel->bss->frame, &d, sizeof(skel->bss->frame));
 	/* Neighbours are found and flows made before it counts. */
-	run(bpf_program__fd(skel->progs.spread), argv[2], &d, 0.3);
+	run(bpf_program__fd(skel->progs.spread), argv[2], &d, 0.1);
 	before = skel->bss->arrived;
 	start = now();
 	sent = run(bpf_program__fd(skel->progs.spread), argv[2], &d,
