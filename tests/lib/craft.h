@@ -138,6 +138,42 @@ static inline void craft_ip_end(struct craft *f, size_t at)
 	craft_ip_sum(f, at);
 }
 
+/* The same of IPv6: craft_ip6_end() sets the length. */
+static inline size_t craft_ip6(struct craft *f, uint8_t next,
+			       const struct in6_addr *src,
+			       const struct in6_addr *dst)
+{
+	size_t at = f->len;
+
+	craft_add32(f, 0x60000000);
+	craft_add16(f, 0);
+	craft_add8(f, next);
+	craft_add8(f, 255);
+	craft_add(f, src, sizeof(*src));
+	craft_add(f, dst, sizeof(*dst));
+	return at;
+}
+
+static inline void craft_ip6_end(struct craft *f, size_t at)
+{
+	uint16_t len = htons((uint16_t)(f->len - at - 40));
+
+	memcpy(f->bytes + at + 4, &len, sizeof(len));
+}
+
+/* The checksum `field` bytes into the payload at `l4`, which ends the frame. */
+static inline void craft_ip6_sum(struct craft *f, size_t at, size_t l4,
+				 uint8_t proto, size_t field)
+{
+	uint32_t len = (uint32_t)(f->len - l4), words = proto + len;
+	uint16_t sum;
+
+	for (size_t i = at + 8; i < at + 40; i++)
+		words += (uint32_t)f->bytes[i] << (i % 2 == at % 2 ? 8 : 0);
+	sum = craft_sum(f->bytes + l4, len, words);
+	memcpy(f->bytes + l4 + field, &sum, sizeof(sum));
+}
+
 /* No checksum: 0 says so, and is right on IPv4 (RFC 768). */
 static inline void craft_udp(struct craft *f, uint16_t sport, uint16_t dport,
 			     size_t payload)

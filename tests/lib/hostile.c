@@ -16,69 +16,12 @@
  * kind are several words. Of a member, vip is whose inner source is right.
  */
 #include <netinet/tcp.h>
-#include <time.h>
 
-#include "craft.h"
-#include "mark.h"
-
-#define VXLAN_PORT 4789
-#define LIST_MAX 8
-
-struct list {
-	const char *name;
-	size_t len;
-	uint32_t ip[LIST_MAX];
-};
-
-enum who { OWN, SAME, FOREIGN, VIP, NODE, STORE, VNI, OTHER, WHO_MAX };
-
-static struct list lists[] = {
-	[OWN] = { .name = "own" },	   [SAME] = { .name = "same" },
-	[FOREIGN] = { .name = "foreign" }, [VIP] = { .name = "vip" },
-	[NODE] = { .name = "node" },	   [STORE] = { .name = "store" },
-	[VNI] = { .name = "vni" },	   [OTHER] = { .name = "other" },
-};
-
-static uint8_t gate[ETH_ALEN], own_mac[ETH_ALEN];
-static unsigned int kind_now;
-
-static uint32_t any(enum who who)
-{
-	const struct list *l = &lists[who];
-
-	if (!l->len)
-		errx(2, "%s is missing", l->name);
-	return l->ip[craft_draw() % l->len];
-}
+#include "hostile.h"
 
 static uint32_t own(void)
 {
 	return any(OWN);
-}
-
-static void mark(struct craft *f)
-{
-	char text[MARK_LEN + 1];
-
-	snprintf(text, sizeof(text), MARK "%02u", kind_now);
-	craft_add(f, text, MARK_LEN);
-}
-
-static void honest_mark(struct craft *f)
-{
-	craft_add(f, MARK_HONEST, strlen(MARK_HONEST));
-}
-
-static uint16_t any_port(void)
-{
-	static const uint16_t ports[] = { 22, 53, 80, 443, 2379, 7000, 8080 };
-
-	return ports[craft_draw() % (sizeof(ports) / sizeof(*ports))];
-}
-
-static uint16_t high_port(void)
-{
-	return (uint16_t)(20000 + craft_draw() % 40000);
 }
 
 /* An IP packet of a common protocol that ends with the mark. */
@@ -108,11 +51,6 @@ static size_t packet(struct craft *f, uint32_t src, uint32_t dst)
 	mark(f);
 	craft_ip_end(f, at);
 	return at;
-}
-
-static void eth(struct craft *f, uint16_t type)
-{
-	craft_eth(f, gate, own_mac, type);
 }
 
 /* Any address that is not the sender's. */
@@ -549,17 +487,6 @@ static void member_runt(struct craft *f)
 
 /* --- table ---------------------------------------------------------------- */
 
-struct kind {
-	void (*make)(struct craft *f);
-	const char *reason;
-};
-
-#define HONEST "honest"
-/* Dropped, for one of several reasons. */
-#define ANY_REASON "any"
-/* By the kernel, before netd. */
-#define UNCOUNTED "uncounted"
-
 static const struct kind pod_kinds[] = {
 	{ pod_honest, HONEST },
 	{ pod_mac, "spoof_mac" },
@@ -609,97 +536,15 @@ static const struct kind member_kinds[] = {
 	{ NULL, NULL },
 };
 
-static const struct {
-	const char *name;
-	const struct kind *kinds;
-} senders[] = {
+static const struct sender senders[] = {
 	{ "pod", pod_kinds },
 	{ "stranger", stranger_kinds },
 	{ "impostor", impostor_kinds },
 	{ "member", member_kinds },
+	{ NULL, NULL },
 };
-
-static void take_word(const char *word)
-{
-	const char *value = strchr(word, '=');
-	size_t len = value ? (size_t)(value - word) : 0;
-
-	if (value && len == 4 && !strncmp(word, "gate", len)) {
-		craft_parse_mac(value + 1, gate);
-		return;
-	}
-	for (size_t i = 0; value && i < WHO_MAX; i++) {
-		struct list *l = &lists[i];
-
-		if (strlen(l->name) != len || strncmp(l->name, word, len))
-			continue;
-		if (l->len == LIST_MAX)
-			errx(2, "too many of %s", l->name);
-		l->ip[l->len++] =
-			i == VNI || i == OTHER
-				? (uint32_t)strtoul(value + 1, NULL, 0)
-				: craft_parse_ip(value + 1);
-		return;
-	}
-	errx(2, "what is %s?", word);
-}
-
-/* What was sent, by reason, each reason once. */
-static void report(const struct kind *kinds, const unsigned long *sent)
-{
-	for (size_t i = 0; kinds[i].make; i++) {
-		unsigned long sum = 0;
-		bool told = false;
-
-		for (size_t j = 0; kinds[j].make; j++) {
-			if (strcmp(kinds[i].reason, kinds[j].reason))
-				continue;
-			told |= j < i;
-			sum += sent[j];
-		}
-		if (!told)
-			printf("%s %lu\n", kinds[i].reason, sum);
-	}
-}
-
-static void send_all(const struct kind *kinds, const char *ifname,
-		     unsigned long count)
-{
-	static struct craft_link link;
-	unsigned long sent[32] = { 0 };
-	unsigned int len = 0;
-
-	craft_open(&link, ifname);
-	memcpy(own_mac, link.mac, sizeof(own_mac));
-	while (kinds[len].make)
-		len++;
-	for (unsigned long i = 0; i < count; i++) {
-		kind_now = (unsigned int)(i % len);
-		kinds[kind_now].make(craft_next(&link));
-		sent[kind_now]++;
-	}
-	craft_flush(&link);
-	report(kinds, sent);
-}
 
 int main(int argc, char **argv)
 {
-	const char *again = getenv("NETD_SEED");
-
-	if (argc < 5)
-		errx(2, "usage: nd-hostile pod|stranger|impostor|member IF "
-			"COUNT WHO=ADDR..");
-	craft_seed = again ? strtoull(again, NULL, 10) : (uint64_t)time(NULL);
-	craft_seed += !craft_seed;
-	fprintf(stderr, "seed %llu\n", (unsigned long long)craft_seed);
-	for (int i = 4; i < argc; i++)
-		take_word(argv[i]);
-	for (size_t i = 0; i < sizeof(senders) / sizeof(*senders); i++) {
-		if (!strcmp(argv[1], senders[i].name)) {
-			send_all(senders[i].kinds, argv[2],
-				 strtoul(argv[3], NULL, 10));
-			return 0;
-		}
-	}
-	errx(2, "no sender %s", argv[1]);
+	return hostile_run(senders, argc, argv);
 }

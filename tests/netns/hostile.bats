@@ -3,7 +3,7 @@
 # What somebody sends who means harm: a pod, a host that is no node, a
 # container on a node's own bridge, a node that has been taken over. Sensors
 # stand wherever it must not arrive; among the crafted frames are honest ones,
-# which must. NETD_LONG=1: ten times as many.
+# which must; by IPv4 and IPv6. NETD_LONG=1: ten times as many.
 
 load ../lib/e2e
 
@@ -11,17 +11,31 @@ setup_file()
 {
 	lab_up 2
 	n 1 network create blue
-	until_true 5 n 2 network inspect blue
+	n 1 network create six --ipv6
+	n 1 network create red --ipv6
+	for net in blue six red; do
+		until_true 5 n 2 network inspect "$net"
+	done
 	pod 1 evil default
 	pod 1 near default
 	pod 2 far default
 	pod 1 x blue
 	pod 2 y blue --label app=y
+	for name in evil near; do
+		pod 1 "${name}6" six
+	done
+	pod 2 far6 six
+	pod 1 x6 red
+	pod 2 y6 red --label app=y
 	serve 2 far 7000
 	n 1 service create web --port 80 --selector app=none
 	n 1 service create by --network blue --port 7000 --selector app=y
+	n 1 service create web --network six --port 80 --selector app=none
+	n 1 service create by --network red --port 7000 --selector app=y
 	until_true 10 in_pod 1 evil ping -c 1 -W 1 "$(pod_ip 2 far)"
 	until_true 10 in_pod 1 x ping -c 1 -W 1 "$(pod_ip 2 y)"
+	until_true 10 in_pod 1 evil6 ping -c 1 -W 1 "$(pod_ip6 2 far6)"
+	until_true 10 in_pod 1 x6 ping -c 1 -W 1 "$(pod_ip6 2 y6)"
 	for k in 1 2; do
 		serve_on "$k" "host$k" 7000
 	done
@@ -36,11 +50,11 @@ vni() { n 1 network inspect "$1" | jq -r '.[0].vni'; }
 # mac HOST IF
 mac() { on "$1" ip -j link show "$2" | jq -r '.[0].address'; }
 
-# The MAC that pod evil sends to.
-gate_of_pod()
+# gate_of POD NETWORK: the MAC that it sends to.
+gate_of()
 {
-	in_pod 1 evil ping -c 1 -W 1 "$(gateway default)" >/dev/null
-	in_pod 1 evil ip -j neigh show "$(gateway default)" |
+	in_pod 1 "$1" ping -c 1 -W 1 "$(gateway "$2")" >/dev/null
+	in_pod 1 "$1" ip -j neigh show "$(gateway "$2")" |
 		jq -r '.[0].lladdr'
 }
 
@@ -71,6 +85,31 @@ saw()
 		echo "$1 (want $2 honest): $(cat "$RUN/out/sensor-$1")"
 		return 1
 	}
+}
+
+# watch_all NEAR FAR X Y: pods here and there, of the sender's network and of
+# another, and whoever is no pod.
+watch_all()
+{
+	watch_pod 1 "$1"
+	watch_pod 2 "$2"
+	watch_pod 1 "$3"
+	watch_pod 2 "$4"
+	watch_host node1 netd0 eth0 lo
+	watch_host node2 netd0 eth0 lo
+	watch_host ext eth0
+}
+# saw_all NEAR FAR X Y: of the honest ones each was for one of the first two.
+saw_all()
+{
+	local sensor heard
+
+	for sensor in "$@" node1 node2 ext; do
+		saw "$sensor" '[0-9]*'
+	done
+	heard=$(cat "$RUN/out/sensor-$1" "$RUN/out/sensor-$2" |
+		awk '/honest/ { n += $3 } END { print n }')
+	[ "$heard" -ge $(($(sent honest) - lost)) ]
 }
 
 drops() { n "$1" drops -o json | jq -c 'map({(.reason): .packets}) | add'; }
@@ -110,17 +149,11 @@ overflow()
 }
 
 @test "100,000 crafted frames of a pod: none arrives, each is counted" {
-	watch_pod 1 near
-	watch_pod 2 far
-	watch_pod 1 x
-	watch_pod 2 y
-	watch_host node1 netd0 eth0 lo
-	watch_host node2 netd0 eth0 lo
-	watch_host ext eth0
+	watch_all near far x y
 	before=$(drops 1)
 	queue=$(overflow 1 evil)
 	in_pod 1 evil "$BIN/nd-hostile" pod eth0 $((100000 * times)) \
-		"own=$(pod_ip 1 evil)" "gate=$(gate_of_pod)" \
+		"own=$(pod_ip 1 evil)" "gate=$(gate_of evil default)" \
 		"same=$(pod_ip 1 near)" "same=$(pod_ip 2 far)" \
 		"foreign=$(pod_ip 1 x)" "foreign=$(pod_ip 2 y)" \
 		"foreign=$(svc_vip 1 by blue)" "vip=$(svc_vip 1 web)" \
@@ -129,16 +162,29 @@ overflow()
 	lost=$(($(overflow 1 evil) - queue))
 	until_true 10 accounted 1 "$before" "$lost"
 	accounted 1 "$before" "$lost"
-	for sensor in x y node1 node2 ext; do
-		saw "$sensor" '[0-9]*'
-	done
-	saw near '[0-9]*'
-	saw far '[0-9]*'
-	# Half of the honest ones were for each.
-	heard=$(cat "$RUN"/out/sensor-{near,far} |
-		awk '/honest/ { n += $3 } END { print n }')
-	[ "$heard" -ge $(($(sent honest) - lost)) ]
+	saw_all near far x y
 	[ "$lost" -lt $((1000 * times)) ]
+}
+
+gateway6() { n 1 network inspect "$1" | jq -r '.[0].gateway6'; }
+
+@test "10,000 by IPv6: the same" {
+	watch_all near6 far6 x6 y6
+	before=$(drops 1)
+	queue=$(overflow 1 evil6)
+	in_pod 1 evil6 "$BIN/nd-hostile6" pod eth0 $((10000 * times)) \
+		"own=$(pod_ip6 1 evil6)" "own=$(pod_ip 1 evil6)" \
+		"gate=$(gate_of evil6 six)" "same=$(pod_ip6 1 near6)" \
+		"same=$(pod_ip6 2 far6)" "foreign=$(pod_ip6 1 x6)" \
+		"foreign=$(pod_ip6 2 y6)" "foreign=$(gateway6 red)" \
+		"foreign=$(svc_vip6 1 by red)" "vip=$(svc_vip6 1 web six)" \
+		node=2001:db8::1 node=2001:db8::2 "node=$(gateway6 six)" \
+		"vni=$(vni red)" >"$RUN/out/sent"
+	lost=$(($(overflow 1 evil6) - queue))
+	until_true 10 accounted 1 "$before" "$lost"
+	accounted 1 "$before" "$lost"
+	saw_all near6 far6 x6 y6
+	[ "$lost" -lt $((100 * times)) ]
 }
 
 # What nd-hostile has to know: pod far on host 2, by this interface of that.
