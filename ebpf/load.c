@@ -216,6 +216,7 @@ static int load(struct ebpf *bpf)
 {
 	const struct ebpf_config *c = &bpf->config;
 	struct abi_flow_key first;
+	struct abi_peer_key peer;
 	int err;
 
 	bpf->skel = netd_bpf__open();
@@ -246,6 +247,10 @@ static int load(struct ebpf *bpf)
 	    bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.established), NULL,
 				 &first) == 0)
 		bpf->skel->bss->flows_used = 1;
+	/* And its open sockets still know whom they asked for. */
+	if (bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.peers), NULL,
+				 &peer) == 0)
+		bpf->skel->bss->peers_used = 1;
 	return 0;
 }
 

@@ -143,6 +143,13 @@ struct {
 } resolvers SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct abi_talk);
+} talks SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, ABI_PEERS_MAX);
 	__type(key, struct abi_peer_key);
@@ -163,6 +170,9 @@ struct {
  * the loader sets it over flows that an earlier load left.
  */
 volatile __u32 flows_used = 0;
+
+/* The same for `peers`: most sockets need no place there. */
+volatile __u32 peers_used = 0;
 
 /* May packets go past netd0? ebpf_fast_path(). */
 volatile __u32 fast_path = 0;

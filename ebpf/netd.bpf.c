@@ -74,25 +74,25 @@ int xdp_uplink(struct xdp_md *ctx)
 SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
-	return sock_out4(ctx);
+	return sock_out4(ctx, SOCK_CONNECT);
 }
 
 SEC("cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
-	return sock_out6(ctx);
+	return sock_out6(ctx, SOCK_CONNECT);
 }
 
 SEC("cgroup/sendmsg4")
 int sock_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return sock_out4(ctx);
+	return sock_out4(ctx, SOCK_SEND);
 }
 
 SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return sock_out6(ctx);
+	return sock_out6(ctx, SOCK_SEND);
 }
 
 SEC("cgroup/recvmsg4")

@@ -18,6 +18,11 @@ struct sock_dst {
 	__u8 pad;
 };
 
+enum sock_call {
+	SOCK_CONNECT,
+	SOCK_SEND,
+};
+
 enum sock_verdict {
 	SOCK_AS_IS,
 	SOCK_TRANSLATED,
@@ -83,11 +88,10 @@ sock_frontend(const struct sock_dst *dst, __u64 netns,
  * asks the host's from inside the container's namespace: our names would not
  * be known there. The gateway answers both ours and, forwarding, the others.
  */
-static __always_inline enum sock_verdict
-sock_ask_gateway(struct abi_peer_key *key, struct sock_dst *dst, __u64 netns)
+static __always_inline enum sock_verdict sock_ask_gateway(struct sock_dst *dst,
+							  __u64 netns)
 {
 	struct abi_resolver_key ask = { .cookie = netns, .addr = dst->addr };
-	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
 	struct abi_addr *gateway;
 
 	if (dst->port != bpf_htons(53))
@@ -96,17 +100,18 @@ sock_ask_gateway(struct abi_peer_key *key, struct sock_dst *dst, __u64 netns)
 	if (!gateway)
 		return SOCK_AS_IS;
 	dst->addr = *gateway;
-	key->addr = *gateway;
-	key->port = dst->port;
-	bpf_map_update_elem(&peers, key, &was, BPF_ANY);
 	return SOCK_TRANSLATED;
 }
 
 /* One UDP socket stays with one backend, whatever it sends. */
-static __always_inline __u32 sock_hash(const struct sock_dst *dst, __u64 cookie)
+static __always_inline __u32 sock_hash(struct bpf_sock_addr *ctx,
+				       const struct sock_dst *dst)
 {
+	__u64 cookie;
+
 	if (dst->proto == IPPROTO_TCP)
 		return bpf_get_prandom_u32();
+	cookie = bpf_get_socket_cookie(ctx);
 	return hash_mix(hash_mix(1, (__u32)cookie), cookie >> 32);
 }
 
@@ -125,15 +130,12 @@ sock_backend_for(const struct sock_dst *dst, const struct abi_frontend *fe,
 	return lb_pick_for(&key, fe, 0, &id);
 }
 
-/* Changes dst to a backend, and keeps what it was for sock_restore(). */
+/* Changes dst to a backend, or to the gateway. */
 static __always_inline enum sock_verdict
-sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst,
-	       const struct abi_addr *bound)
+sock_balance(struct bpf_sock_addr *ctx, struct sock_dst *dst,
+	     const struct abi_addr *bound)
 {
-	__u64 cookie = bpf_get_socket_cookie(ctx);
 	__u64 netns = bpf_get_netns_cookie(ctx);
-	struct abi_peer was = { .addr = dst->addr, .port = dst->port };
-	struct abi_peer_key key = { .cookie = cookie };
 	__u32 role = sock_role(netns, 0);
 	struct abi_frontend *fe;
 	struct abi_backend *b;
@@ -141,12 +143,12 @@ sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst,
 
 	fe = sock_frontend(dst, netns, bound, role, &flags);
 	if (!fe)
-		return sock_ask_gateway(&key, dst, netns);
+		return sock_ask_gateway(dst, netns);
 	if (affinity_seconds(fe))
 		b = sock_backend_for(dst, fe,
 				     role & ABI_SOCKET_HOST ? 0 : netns, flags);
 	else
-		b = lb_slot(fe->offset, fe->count, sock_hash(dst, cookie), &id);
+		b = lb_slot(fe->offset, fe->count, sock_hash(ctx, dst), &id);
 	if (!b)
 		return SOCK_REFUSED;
 	/* Only packet by packet can its connections be reset later. */
@@ -156,30 +158,112 @@ sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst,
 
 	dst->addr = b->addr;
 	dst->port = b->port;
-	key.addr = b->addr;
-	key.port = b->port;
-	bpf_map_update_elem(&peers, &key, &was, BPF_ANY);
 	return SOCK_TRANSLATED;
+}
+
+/* The socket's own; where it has none, `fresh` is it from now on, or NULL. */
+static __always_inline struct abi_talk *sock_talk(struct bpf_sock_addr *ctx,
+						  struct abi_talk *fresh)
+{
+	if (!ctx->sk)
+		return NULL;
+	return bpf_sk_storage_get(&talks, ctx->sk, fresh,
+				  fresh ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+}
+
+static __always_inline int sock_talks_to(const struct abi_talk *talk,
+					 const struct sock_dst *dst)
+{
+	return talk && talk->peer.port == dst->port &&
+	       addr_eq(&talk->peer.addr, &dst->addr);
+}
+
+static __always_inline struct abi_peer_key
+sock_peer_key(struct bpf_sock_addr *ctx, const struct sock_dst *dst)
+{
+	return (struct abi_peer_key){
+		.cookie = bpf_get_socket_cookie(ctx),
+		.addr = dst->addr,
+		.port = dst->port,
+	};
+}
+
+/*
+ * Keeps what was asked for, in the socket itself: it lasts as long, and costs
+ * no other socket its own. One that is not connected may send to several
+ * backends; the others are in `peers`, as is what the kernel has no memory
+ * for (net.core.optmem_max): that table is everyone's, and forgets.
+ */
+static __always_inline void sock_keep(struct bpf_sock_addr *ctx,
+				      const struct sock_dst *dst,
+				      const struct abi_peer *asked,
+				      enum sock_call call)
+{
+	struct abi_talk now = {
+		.peer = { .addr = dst->addr, .port = dst->port },
+		.asked = *asked,
+	};
+	struct abi_talk *talk = sock_talk(ctx, &now);
+	struct abi_peer_key key;
+
+	if (talk && (call == SOCK_CONNECT || sock_talks_to(talk, dst))) {
+		*talk = now;
+		return;
+	}
+	key = sock_peer_key(ctx, dst);
+	bpf_map_update_elem(&peers, &key, asked, BPF_ANY);
+	peers_used = 1;
+}
+
+/* The backend that the socket had is asked for by its own address now. */
+static __always_inline void sock_forget(struct bpf_sock_addr *ctx,
+					const struct sock_dst *dst)
+{
+	struct abi_talk *talk = sock_talk(ctx, NULL);
+
+	if (sock_talks_to(talk, dst))
+		talk->asked = talk->peer;
+}
+
+/* What was asked for when the answer was dst; NULL: dst, or nobody knows. */
+static __always_inline struct abi_peer *sock_asked(struct bpf_sock_addr *ctx,
+						   const struct sock_dst *dst)
+{
+	struct abi_talk *talk = sock_talk(ctx, NULL);
+	struct abi_peer_key key;
+
+	if (sock_talks_to(talk, dst))
+		return &talk->asked;
+	if (!peers_used)
+		return NULL;
+	key = sock_peer_key(ctx, dst);
+	return bpf_map_lookup_elem(&peers, &key);
+}
+
+static __always_inline enum sock_verdict
+sock_translate(struct bpf_sock_addr *ctx, struct sock_dst *dst,
+	       const struct abi_addr *bound, enum sock_call call)
+{
+	struct abi_peer asked = { .addr = dst->addr, .port = dst->port };
+	enum sock_verdict verdict = sock_balance(ctx, dst, bound);
+
+	if (verdict == SOCK_TRANSLATED)
+		sock_keep(ctx, dst, &asked, call);
+	else if (verdict == SOCK_AS_IS && call == SOCK_CONNECT)
+		sock_forget(ctx, dst);
+	return verdict;
 }
 
 /* What the socket was told to talk to, if it talks to dst instead. */
 static __always_inline int sock_restore(struct bpf_sock_addr *ctx,
 					struct sock_dst *dst)
 {
-	struct abi_peer_key key = {
-		.cookie = bpf_get_socket_cookie(ctx),
-		.addr = dst->addr,
-		.port = dst->port,
-	};
-	struct abi_peer *was;
+	struct abi_peer *asked = sock_asked(ctx, dst);
 
-	if (!sock_role(bpf_get_netns_cookie(ctx), 0))
+	if (!asked)
 		return 0;
-	was = bpf_map_lookup_elem(&peers, &key);
-	if (!was)
-		return 0;
-	dst->addr = was->addr;
-	dst->port = was->port;
+	dst->addr = asked->addr;
+	dst->port = asked->port;
 	return 1;
 }
 
@@ -258,14 +342,15 @@ static __always_inline int sock_refuse(const struct sock_dst *dst)
 	return 0;
 }
 
-static __always_inline int sock_out4(struct bpf_sock_addr *ctx)
+static __always_inline int sock_out4(struct bpf_sock_addr *ctx,
+				     enum sock_call call)
 {
 	struct abi_addr bound;
 	struct sock_dst dst;
 
 	sock_dst_get4(ctx, &dst);
 	sock_bound4(ctx, &bound);
-	switch (sock_translate(ctx, &dst, &bound)) {
+	switch (sock_translate(ctx, &dst, &bound, call)) {
 	case SOCK_TRANSLATED:
 		sock_dst_set4(ctx, &dst);
 		break;
@@ -277,14 +362,15 @@ static __always_inline int sock_out4(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
-static __always_inline int sock_out6(struct bpf_sock_addr *ctx)
+static __always_inline int sock_out6(struct bpf_sock_addr *ctx,
+				     enum sock_call call)
 {
 	struct abi_addr bound;
 	struct sock_dst dst;
 
 	sock_dst_get6(ctx, &dst);
 	sock_bound6(ctx, &bound);
-	switch (sock_translate(ctx, &dst, &bound)) {
+	switch (sock_translate(ctx, &dst, &bound, call)) {
 	case SOCK_TRANSLATED:
 		sock_dst_set6(ctx, &dst);
 		break;

@@ -355,18 +355,24 @@ struct abi_resolver_key {
 	struct abi_addr addr;
 };
 
-/* What a socket believes it talks to, for getpeername() and recvmsg(). */
+/* What a socket talks to, and what it asked for: getpeername(), recvmsg(). */
+struct abi_peer {
+	struct abi_addr addr;
+	__be16 port;
+	__u8 pad[2];
+};
+
+struct abi_talk {
+	struct abi_peer peer;
+	struct abi_peer asked;
+};
+
+/* Peers for which the socket itself has no room. */
 struct abi_peer_key {
 	__u64 cookie;
 	struct abi_addr addr;
 	__be16 port;
 	__u8 pad[6];
-};
-
-struct abi_peer {
-	struct abi_addr addr;
-	__be16 port;
-	__u8 pad[2];
 };
 
 /* An interface whose driver runs the XDP program, by its ifindex. */
@@ -503,6 +509,7 @@ _Static_assert(sizeof(struct abi_socket_key) == 16, "abi_socket_key");
 _Static_assert(sizeof(struct abi_resolver_key) == 24, "abi_resolver_key");
 _Static_assert(sizeof(struct abi_peer_key) == 32, "abi_peer_key");
 _Static_assert(sizeof(struct abi_peer) == 20, "abi_peer");
+_Static_assert(sizeof(struct abi_talk) == 40, "abi_talk");
 _Static_assert(sizeof(struct abi_sample) == 80, "abi_sample");
 _Static_assert(sizeof(struct abi_lane) == 16, "abi_lane");
 _Static_assert(sizeof(struct abi_xdp_link) == 8, "abi_xdp_link");

@@ -166,6 +166,25 @@ static inline void sock_expect(int fd, const char *text, const char *from,
 		fail_msg("%s came from %s, not %s", text, was, text_want);
 }
 
+static inline int sock_connect(int fd, const char *to, uint16_t port)
+{
+	struct sockaddr_storage s = inet_any(to, port);
+
+	return connect(fd, (struct sockaddr *)&s, sizeof(s)) ? -errno : 0;
+}
+
+/* What the socket is told of whom it is connected to. */
+static inline void sock_expect_peer(int fd, const char *to, uint16_t port)
+{
+	struct sockaddr_storage s, want = inet_any(to, port);
+	char is[64], should[64];
+	socklen_t len = sizeof(s);
+
+	if (getpeername(fd, (struct sockaddr *)&s, &len))
+		fail_msg("peer: %s", strerror(errno));
+	assert_string_equal(inet_text(&s, is), inet_text(&want, should));
+}
+
 static inline void sock_expect_nothing(int fd)
 {
 	if (sock_ready(fd, QUIET_MS))

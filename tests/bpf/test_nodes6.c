@@ -246,16 +246,6 @@ static void test_restart(void **state)
 	assert_true(restarts > 4);
 }
 
-static void assert_peer(int fd, const char *addr, uint16_t port)
-{
-	struct sockaddr_storage s, want = inet_any(addr, port);
-	char is[64], should[64];
-	socklen_t len = sizeof(s);
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&s, &len), 0);
-	assert_string_equal(inet_text(&s, is), inet_text(&want, should));
-}
-
 static bool kernel_peer_is(const char *ns, const char *addr, uint16_t port)
 {
 	char want[64], line[512];
@@ -300,7 +290,7 @@ static void test_sockets(void **state)
 		tcp = sock(ns, SOCK_STREAM, "::", 0);
 		if (connect(tcp, (struct sockaddr *)&vip, sizeof(vip)))
 			fail_msg("%s: %s", ns, strerror(errno));
-		assert_peer(tcp, VIP, 80);
+		sock_expect_peer(tcp, VIP, 80);
 		assert_true(kernel_peer_is(ns, POD_B, 8080));
 		close(tcp);
 		udp = sock(ns, SOCK_DGRAM, from, 7100);
@@ -308,7 +298,7 @@ static void test_sockets(void **state)
 		assert_int_equal(connect(udp, (struct sockaddr *)&names,
 					 sizeof(names)),
 				 0);
-		assert_peer(udp, VIP, 53);
+		sock_expect_peer(udp, VIP, 53);
 		close(udp);
 	}
 	/* One that is both takes the other family's VIP as ever. */
@@ -317,7 +307,7 @@ static void test_sockets(void **state)
 	listener = SERVER;
 	assert_int_equal(
 		connect(tcp, (struct sockaddr *)&mapped, sizeof(mapped)), 0);
-	assert_peer(tcp, "::ffff:10.80.0.8", 80);
+	sock_expect_peer(tcp, "::ffff:10.80.0.8", 80);
 	close(tcp);
 	close(listener);
 	close(server);

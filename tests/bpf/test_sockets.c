@@ -5,13 +5,6 @@
 static struct world world;
 static struct world *const w = &world;
 
-static int connect_to(int fd, const char *addr, uint16_t port)
-{
-	struct sockaddr_in s = inet4(addr, port);
-
-	return connect(fd, (struct sockaddr *)&s, sizeof(s)) ? -errno : 0;
-}
-
 static void assert_name(const struct sockaddr_in *s, const char *addr,
 			uint16_t port)
 {
@@ -20,15 +13,6 @@ static void assert_name(const struct sockaddr_in *s, const char *addr,
 	inet_ntop(AF_INET, &s->sin_addr, text, sizeof(text));
 	assert_string_equal(text, addr);
 	assert_int_equal(ntohs(s->sin_port), port);
-}
-
-static void assert_peer(int fd, const char *addr, uint16_t port)
-{
-	struct sockaddr_in s;
-	socklen_t len = sizeof(s);
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&s, &len), 0);
-	assert_name(&s, addr, port);
 }
 
 /*
@@ -60,8 +44,8 @@ static void test_connect_tcp(void **state)
 	int fd = sock("a", SOCK_STREAM, "10.1.0.10", 0), peer;
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "10.80.0.5", 80), 0);
-	assert_peer(fd, "10.80.0.5", 80);
+	assert_int_equal(sock_connect(fd, "10.80.0.5", 80), 0);
+	sock_expect_peer(fd, "10.80.0.5", 80);
 	assert_true(kernel_peer_is("a", "10.1.0.11", 8080));
 	peer = accept(listener, NULL, NULL);
 	assert_true(peer >= 0);
@@ -102,8 +86,8 @@ static void test_connect_udp(void **state)
 	char c;
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "10.80.0.5", 53), 0);
-	assert_peer(fd, "10.80.0.5", 53);
+	assert_int_equal(sock_connect(fd, "10.80.0.5", 53), 0);
+	sock_expect_peer(fd, "10.80.0.5", 53);
 	assert_int_equal(send(fd, "q", 1, 0), 1);
 	sock_expect(server, "q", "10.1.0.10", 7001);
 	sock_send(server, "10.1.0.10", 7001, "r");
@@ -134,7 +118,7 @@ static void test_connect_self(void **state)
 	int fd = sock("a", SOCK_STREAM, "10.1.0.10", 0);
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "10.80.0.6", 80), 0);
+	assert_int_equal(sock_connect(fd, "10.80.0.6", 80), 0);
 	assert_true(kernel_peer_is("a", "10.1.0.10", 8080));
 	close(fd);
 	close(listener);
@@ -145,7 +129,7 @@ static void test_connect_refused(void **state)
 	int fd = sock("a", SOCK_STREAM, "10.1.0.10", 0);
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "10.80.0.7", 80), -ECONNREFUSED);
+	assert_int_equal(sock_connect(fd, "10.80.0.7", 80), -ECONNREFUSED);
 	close(fd);
 }
 
@@ -158,7 +142,7 @@ static void test_connect_stranger(void **state)
 
 	(void)state;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	assert_int_equal(connect_to(fd, "10.80.0.5", 80), -EINPROGRESS);
+	assert_int_equal(sock_connect(fd, "10.80.0.5", 80), -EINPROGRESS);
 	usleep(QUIET_MS * 1000);
 	assert_false(kernel_peer_is("c", "10.1.0.11", 8080));
 	assert_true(world_drops(w, "isolation").one > before.one);
@@ -184,8 +168,9 @@ static void test_connect_host(void **state)
 		socklen_t len = sizeof(s);
 		int peer;
 
-		assert_int_equal(connect_to(fd, rows[i].addr, rows[i].port), 0);
-		assert_peer(fd, rows[i].addr, rows[i].port);
+		assert_int_equal(sock_connect(fd, rows[i].addr, rows[i].port),
+				 0);
+		sock_expect_peer(fd, rows[i].addr, rows[i].port);
 		peer = accept(listener, (struct sockaddr *)&s, &len);
 		assert_true(peer >= 0);
 		s.sin_port = 0;
@@ -211,7 +196,7 @@ static void test_connect_other_address(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int fd = sock(NULL, SOCK_STREAM, "0.0.0.0", 0);
 
-		assert_int_equal(connect_to(fd, rows[i].addr, rows[i].port),
+		assert_int_equal(sock_connect(fd, rows[i].addr, rows[i].port),
 				 -ECONNREFUSED);
 		close(fd);
 	}
@@ -226,7 +211,7 @@ static void test_connect_bound(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
 		int fd = sock(NULL, SOCK_STREAM, "127.0.0.1", 0);
 
-		assert_int_equal(connect_to(fd, "127.0.0.1", ports[i]),
+		assert_int_equal(sock_connect(fd, "127.0.0.1", ports[i]),
 				 -ECONNREFUSED);
 		close(fd);
 	}
@@ -241,7 +226,7 @@ static void test_connect_pod_loopback(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
 		int fd = sock("a", SOCK_STREAM, "0.0.0.0", 0);
 
-		assert_int_equal(connect_to(fd, "127.0.0.1", ports[i]),
+		assert_int_equal(sock_connect(fd, "127.0.0.1", ports[i]),
 				 -ECONNREFUSED);
 		close(fd);
 	}
@@ -253,7 +238,7 @@ static void test_connect_unknown(void **state)
 	int fd = sock("wire", SOCK_STREAM, "192.0.2.50", 0);
 
 	(void)state;
-	assert_int_equal(connect_to(fd, "10.80.0.5", 80), -ENETUNREACH);
+	assert_int_equal(sock_connect(fd, "10.80.0.5", 80), -ENETUNREACH);
 	close(fd);
 }
 
@@ -319,8 +304,8 @@ static void test_resolvers(void **state)
 				 rows[i].there);
 	listener = sock(NULL, SOCK_STREAM, "10.1.0.1", 53);
 	fd = sock("a", SOCK_STREAM, "10.1.0.10", 0);
-	assert_int_equal(connect_to(fd, "8.8.8.8", 53), 0);
-	assert_peer(fd, "8.8.8.8", 53);
+	assert_int_equal(sock_connect(fd, "8.8.8.8", 53), 0);
+	sock_expect_peer(fd, "8.8.8.8", 53);
 	assert_true(kernel_peer_is("a", "10.1.0.1", 53));
 	close(fd);
 	close(listener);
@@ -342,7 +327,7 @@ static void test_pod_del(void **state)
 	OK(ebpf_pod_del(w->bpf, "a"));
 	fd = sock("a", SOCK_STREAM, "10.1.0.10", 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	assert_int_equal(connect_to(fd, "10.80.0.7", 80), -EINPROGRESS);
+	assert_int_equal(sock_connect(fd, "10.80.0.7", 80), -EINPROGRESS);
 	close(fd);
 }
 
