@@ -24,11 +24,18 @@ struct client {
 	__u32 pad;
 };
 
+static __always_inline int guard_may_hit(const struct abi_addr *addr)
+{
+	return !addr || (guards_sieve >> abi_guard_bit(addr->w[3]) & 1);
+}
+
 static __always_inline int guard_hits(const struct abi_addr *addr, __be16 port)
 {
 	struct abi_guard_key key = {};
 	__u32 *hit;
 
+	if (!guard_may_hit(addr))
+		return 0;
 	if (addr)
 		key.addr = *addr;
 	hit = bpf_map_lookup_elem(&guards, &key);

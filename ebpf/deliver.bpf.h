@@ -82,7 +82,7 @@ static __always_inline int deliver_stack(struct __sk_buff *skb)
 __noinline int deliver_out(struct __sk_buff *skb, const struct pkt *p)
 {
 	struct bpf_fib_lookup fib = {
-		.family = 2 /* AF_INET */,
+		.family = AF_INET,
 		.ifindex = config.tunnel_ifindex,
 	};
 	int rc;

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "load.h"
+#include "netd.skel.h"
 
 struct guard_key {
 	struct ip_addr addr;
@@ -64,12 +65,24 @@ static int guard_write(struct ebpf *bpf, const struct guard *g)
 	return err ? err : write_one(bpf, &host, 0, ABI_GUARD_SEE_PORT);
 }
 
+/* A bit more than there are guards for costs a look-up, one less the guard. */
+static void guard_sieve(struct ebpf *bpf)
+{
+	struct guard *g, *next;
+	uint64_t sieve = 0;
+
+	HASH_ITER (hh, bpf->guards, g, next)
+		sieve |= 1ull << abi_guard_bit(abi_addr(&g->key.addr).w[3]);
+	bpf->skel->bss->guards_sieve = sieve;
+}
+
 /* The map as the guards and this node's addresses say; few, so all at once. */
 int guard_apply(struct ebpf *bpf)
 {
 	struct guard *g, *next;
 	int err = 0;
 
+	guard_sieve(bpf);
 	if (!bpf->auditing)
 		table_audit_begin(bpf->tables[TABLE_GUARDS]);
 	HASH_ITER (hh, bpf->guards, g, next) {

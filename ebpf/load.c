@@ -259,6 +259,11 @@ void ebpf_fast_path(struct ebpf *bpf, bool on)
 	bpf->skel->bss->fast_path = on;
 }
 
+void ebpf_underlay_changed(struct ebpf *bpf)
+{
+	bpf->skel->bss->underlay_changes++;
+}
+
 static struct ebpf *ebpf_new(const struct ebpf_config *config)
 {
 	struct ebpf *bpf = xzalloc(sizeof(*bpf));
@@ -392,5 +397,7 @@ int ebpf_audit_end(struct ebpf *bpf)
 			ebpf_fail(bpf, rc, "map cannot be written");
 		err = err ? err : rc;
 	}
+	/* Of nodes that are none any more nothing may be remembered. */
+	ebpf_underlay_changed(bpf);
 	return err;
 }

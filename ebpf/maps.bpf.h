@@ -177,6 +177,15 @@ volatile __u32 peers_used = 0;
 /* May packets go past netd0? ebpf_fast_path(). */
 volatile __u32 fast_path = 0;
 
+/* How often the underlay changed; of what is kept of it, see path.bpf.h. */
+volatile __u32 underlay_changes = 0;
+
+/*
+ * A bit for each address that pods must not reach: where it is clear there is
+ * none of them, and no look-up.
+ */
+volatile __u64 guards_sieve = 0;
+
 /* The same for frontends of this node alone: without any, no look-up. */
 volatile __u32 node_ports_used = 0;
 

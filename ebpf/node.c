@@ -163,10 +163,13 @@ static int vtep_del(struct ebpf *bpf, const struct node *node,
 		    const struct ip_addr *addr)
 {
 	struct abi_addr vtep = abi_addr(addr);
+	int err;
 
 	if (vtep_is_shared(bpf, node, addr))
 		return 0;
-	return ebpf_table_del(bpf, TABLE_VTEPS, &vtep);
+	err = ebpf_table_del(bpf, TABLE_VTEPS, &vtep);
+	ebpf_underlay_changed(bpf);
+	return err;
 }
 
 /* What the node had and has not any more; want NULL: all of it. */

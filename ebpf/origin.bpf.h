@@ -6,9 +6,9 @@
  * this host, which is an uplink too, could put a member's address into its
  * packets; whether the host's rp_filter would mind is not ours to say. So a
  * route to the sender by the interface of arrival has to be there, be it one
- * of several. What was found holds for a second, and most packets pay for one
- * look-up in an array. Where no program is, netd's nft table asks for the
- * best route.
+ * of several. What was found holds as path.bpf.h's does, and most packets pay
+ * for one look-up in an array. Where no program is, netd's nft table asks the
+ * same.
  */
 #pragma once
 
@@ -23,6 +23,7 @@ struct origin {
 	__be32 sender;
 	__u32 ifindex;
 	__u32 tick;
+	__u32 changes;
 };
 
 struct {
@@ -37,7 +38,7 @@ static __always_inline int origin_ask(struct __sk_buff *skb, __be32 sender,
 				      __u32 *ifindex, __u32 flags)
 {
 	struct bpf_fib_lookup fib = {
-		.family = 2 /* AF_INET */,
+		.family = AF_INET,
 		.l4_protocol = IPPROTO_UDP,
 		.ifindex = *ifindex,
 		.ipv4_src = config.vtep.w[3],
@@ -66,20 +67,26 @@ __noinline int origin_has_route(struct __sk_buff *skb, __be32 sender)
 	return rc == BPF_FIB_LKUP_RET_FWD_DISABLED || best == skb->ifindex;
 }
 
-static __always_inline int origin_ok(struct __sk_buff *skb, __be32 sender)
+/* Of a packet from an IPv4 address. 0: a member, by a way that leads to it. */
+static __always_inline int origin_check(struct __sk_buff *skb,
+					const struct abi_addr *sender)
 {
-	__u32 slot = (bpf_ntohl(sender) ^ skb->ifindex) % ORIGINS;
+	__u32 slot = (bpf_ntohl(sender->w[3]) ^ skb->ifindex) % ORIGINS;
 	struct origin *o = bpf_map_lookup_elem(&origins, &slot);
-	__u32 now = flow_now();
+	__u32 now = flow_now(), changes = underlay_changes;
 
 	if (!o)
+		return -ABI_DROP_KERNEL;
+	if (o->sender == sender->w[3] && o->ifindex == skb->ifindex &&
+	    o->tick == now && o->changes == changes)
 		return 0;
-	if (o->sender == sender && o->ifindex == skb->ifindex && o->tick == now)
-		return 1;
-	if (!origin_has_route(skb, sender))
-		return 0;
-	o->sender = sender;
+	if (!bpf_map_lookup_elem(&vteps, sender))
+		return -ABI_DROP_NOT_MEMBER;
+	if (!origin_has_route(skb, sender->w[3]))
+		return -ABI_DROP_WRONG_WAY;
+	o->sender = sender->w[3];
 	o->ifindex = skb->ifindex;
 	o->tick = now;
-	return 1;
+	o->changes = changes;
+	return 0;
 }

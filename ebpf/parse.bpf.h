@@ -27,6 +27,13 @@
 
 #include "netd/bpf_abi.h"
 
+/* That of linux/if_ether.h is packed, and would be read byte by byte. */
+struct eth_hdr {
+	__be16 dst[3];
+	__be16 src[3];
+	__be16 type;
+};
+
 /* linux/icmp.h pulls in the C library's headers: its echo part, ours. */
 struct icmp_hdr {
 	__u8 type;
@@ -65,6 +72,8 @@ struct icmp_hdr {
 #define TCP_FLAG_BIT_SYN 0x02
 #define TCP_FLAG_BIT_RST 0x04
 #define TCP_FLAG_BIT_ACK 0x10
+
+#define AF_INET 2
 
 #define L3_OFF ETH_HLEN
 #define L3_SRC (ETH_HLEN + 12)
@@ -116,6 +125,24 @@ struct pkt {
 	__u32 seq;
 	__u32 ack;
 };
+
+/*
+ * bpf_skb_load_bytes() of *to, whose type says how many, by a shorter way
+ * where the bytes are in the packet's linear part.
+ */
+#define pkt_load(skb, off, to)                                                 \
+	({                                                                     \
+		const __typeof__(*(to)) *from_ =                               \
+			(void *)(long)(skb)->data + (off);                     \
+		int err_ = 0;                                                  \
+                                                                               \
+		if ((void *)(from_ + 1) <= (void *)(long)(skb)->data_end)      \
+			*(to) = *from_;                                        \
+		else                                                           \
+			err_ = bpf_skb_load_bytes(skb, off, to,                \
+						  sizeof(*(to)));              \
+		err_;                                                          \
+	})
 
 static __always_inline void addr_set_v4(struct abi_addr *a, __be32 v4)
 {
@@ -194,6 +221,14 @@ static __always_inline int mac_eq(const __u8 *a, const __u8 *b)
 	       a[4] == b[4] && a[5] == b[5];
 }
 
+/* The same of an Ethernet header's; `b` is aligned for it. */
+static __always_inline int mac_is(const __be16 *a, const __u8 *b)
+{
+	const __be16 *w = (const void *)b;
+
+	return a[0] == w[0] && a[1] == w[1] && a[2] == w[2];
+}
+
 /* A SYN that begins a connection. */
 static __always_inline int pkt_is_syn(const struct pkt *p)
 {
@@ -223,39 +258,52 @@ static __always_inline int pkt_is_error(const struct pkt *p)
 		p->detail == ICMP_TYPE_PARAMETER);
 }
 
+/* As much of a TCP header as is looked at, and of UDP's and ICMP's. */
+struct tcp_start {
+	__be16 sport;
+	__be16 dport;
+	__be32 seq;
+	__be32 ack;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+};
+
+struct l4_start {
+	union {
+		__be16 port[2];
+		__u8 type;
+	};
+	__be32 rest;
+};
+
 static __always_inline int parse_l4(struct __sk_buff *skb, struct pkt *p)
 {
-	union {
-		__be16 port[7];
-		__be32 word[4];
-		__u8 byte[14];
-	} h;
-	int err;
+	struct l4_start h;
+	struct tcp_start tcp;
 
 	switch (p->proto) {
 	case IPPROTO_TCP:
-		err = bpf_skb_load_bytes(skb, p->l4, &h, 14);
-		p->detail = h.byte[13];
-		p->seq = bpf_ntohl(h.word[1]);
-		p->ack = bpf_ntohl(h.word[2]);
-		break;
-	case IPPROTO_UDP:
-		err = bpf_skb_load_bytes(skb, p->l4, &h, 8);
-		break;
-	case IPPROTO_ICMP:
-		err = bpf_skb_load_bytes(skb, p->l4, &h, 8);
-		if (err)
+		if (pkt_load(skb, p->l4, &tcp))
 			return -ABI_DROP_RUNT;
-		p->detail = h.byte[0];
+		p->sport = tcp.sport;
+		p->dport = tcp.dport;
+		p->detail = tcp.flags;
+		p->seq = bpf_ntohl(tcp.seq);
+		p->ack = bpf_ntohl(tcp.ack);
 		return 0;
-	default:
+	case IPPROTO_UDP:
+		if (pkt_load(skb, p->l4, &h))
+			return -ABI_DROP_RUNT;
+		p->sport = h.port[0];
+		p->dport = h.port[1];
+		return 0;
+	case IPPROTO_ICMP:
+		if (pkt_load(skb, p->l4, &h))
+			return -ABI_DROP_RUNT;
+		p->detail = h.type;
 		return 0;
 	}
-	if (err)
-		return -ABI_DROP_RUNT;
-
-	p->sport = h.port[0];
-	p->dport = h.port[1];
 	return 0;
 }
 
@@ -265,7 +313,7 @@ static __always_inline int parse_ip(struct __sk_buff *skb, struct pkt *p)
 	struct iphdr ip;
 	__u16 frag;
 
-	if (bpf_skb_load_bytes(skb, L3_OFF, &ip, sizeof(ip)))
+	if (pkt_load(skb, L3_OFF, &ip))
 		return -ABI_DROP_RUNT;
 	p->len = bpf_ntohs(ip.tot_len);
 	if (ip.version != 4 || ip.ihl < 5 || p->len < ip.ihl * 4 ||
@@ -389,7 +437,7 @@ __noinline int parse_ip6(struct __sk_buff *skb, struct pkt *p)
 	__u32 len;
 	int err;
 
-	if (!p || bpf_skb_load_bytes(skb, L3_OFF, &ip, sizeof(ip)))
+	if (!p || pkt_load(skb, L3_OFF, &ip))
 		return -ABI_DROP_RUNT;
 	len = sizeof(ip) + bpf_ntohs(ip.payload_len);
 	if (ip.version != 6 || len > 65535 || skb->len < L3_OFF + len)

@@ -384,22 +384,22 @@ static __always_inline int pod_packet(struct __sk_buff *skb)
 	__u32 ifindex = skb->ifindex;
 	struct abi_pod *pod = bpf_map_lookup_elem(&pods, &ifindex);
 	struct client client = {};
-	struct ethhdr eth;
+	struct eth_hdr eth;
 
 	if (!pod)
 		return -ABI_DROP_NO_POD;
-	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+	if (pkt_load(skb, 0, &eth))
 		return -ABI_DROP_RUNT;
-	if (!mac_eq(eth.h_source, pod->mac))
+	if (!mac_is(eth.src, pod->mac))
 		return -ABI_DROP_SPOOF_MAC;
 	client.cookie = pod->cookie;
 	client.vni = pod->vni;
 	if (skb->vlan_present)
 		return -ABI_DROP_ETHERTYPE;
-	switch (eth.h_proto) {
+	switch (eth.type) {
 	case bpf_htons(ETH_P_IP):
 	case bpf_htons(ETH_P_IPV6):
-		return pod_ip(skb, eth.h_proto, pod, &client);
+		return pod_ip(skb, eth.type, pod, &client);
 	case bpf_htons(ETH_P_ARP):
 		return pod_arp(skb, pod, &client);
 	}

@@ -14,6 +14,7 @@
 
 #include "maps.bpf.h"
 #include "parse.bpf.h"
+#include "path.bpf.h"
 
 #define VXLAN_HAS_VNI bpf_htonl(0x08000000)
 /* Source ports that carry the flow's hash, as Linux's VXLAN has them. */
@@ -32,7 +33,7 @@ struct vxlan_hdr {
 	struct udphdr udp;
 	__be32 flags;
 	__be32 vni;
-	struct ethhdr inner;
+	struct eth_hdr inner;
 };
 
 /* What VXLAN adds to IPv4; the structures are padded at their ends. */
@@ -116,79 +117,82 @@ static __always_inline void tunnel_fill(struct tunnel_hdr *h,
 	h->vxlan.udp.len = bpf_htons(len - sizeof(h->ip));
 	h->vxlan.flags = VXLAN_HAS_VNI;
 	h->vxlan.vni = bpf_htonl(vni << 8);
-	for (int i = 0; i < 6; i++)
-		h->vxlan.inner.h_source[i] = config.tunnel_mac[i];
-	h->vxlan.inner.h_proto = of->type;
+	for (int i = 0; i < 3; i++)
+		h->vxlan.inner.src[i] =
+			((const volatile __be16 *)config.tunnel_mac)[i];
+	h->vxlan.inner.type = of->type;
 }
 
 /* Not a verdict: netd0 has to do it. */
 #define TUNNEL_BY_DEVICE (-1000)
 
+/* The first bytes of an IP header of either family. */
+struct ip_start {
+	__be16 w[5];
+};
+
+static __always_inline __u8 ip_start_byte(const struct ip_start *ip, __u32 at)
+{
+	return ((const __u8 *)ip)[at];
+}
+
+static __always_inline __u8 ip_start_ecn(const struct ip_start *ip, __be16 type)
+{
+	__u8 byte = ip_start_byte(ip, 1);
+
+	/* IPv6's traffic class begins half a byte earlier. */
+	if (type == bpf_htons(ETH_P_IPV6))
+		byte >>= 4;
+	return byte & IP_ECN_MASK;
+}
+
+static __always_inline __u8 ip_start_proto(const struct ip_start *ip,
+					   __be16 type)
+{
+	return ip_start_byte(ip, type == bpf_htons(ETH_P_IPV6) ? 6 : 9);
+}
+
 /*
  * Of a datagram in fragments the first may be too large for the way past
  * netd0 and the last not: it would be there before the first. So all of them
- * take the same way. `at`: where the inner IP header is.
+ * take the same way.
  */
-static __always_inline int tunnel_is_fragment(struct __sk_buff *skb, __u32 at,
-					      __be16 type)
+static __always_inline int ip_start_is_fragment(const struct ip_start *ip,
+						__be16 type)
 {
-	__be16 bits = 0;
-	__u8 next = 0;
-
-	if (type == bpf_htons(ETH_P_IPV6)) {
-		bpf_skb_load_bytes(skb, at + 6, &next, 1);
-		return next == IPPROTO_FRAGMENT;
-	}
-	bpf_skb_load_bytes(skb, at + 6, &bits, sizeof(bits));
-	return (bits & bpf_htons(IP_FRAGMENT_BITS)) != 0;
+	if (type == bpf_htons(ETH_P_IPV6))
+		return ip_start_proto(ip, type) == IPPROTO_FRAGMENT;
+	return (ip->w[3] & bpf_htons(IP_FRAGMENT_BITS)) != 0;
 }
 
-static __always_inline void tunnel_look(struct __sk_buff *skb,
-					struct tunnel_of *of)
-{
-	__u8 tos = 0;
-
-	bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1);
-	/* IPv6's traffic class begins half a byte earlier. */
-	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		tos >>= 4;
-	of->ecn = tos & IP_ECN_MASK;
-	of->type = skb->protocol;
-	of->len = skb->len - ETH_HLEN;
-	of->hash = bpf_get_hash_recalc(skb);
-}
-
-/*
- * The whole packet in VXLAN, to the underlay by its routes. The lookup needs
- * forwarding=1 on netd0.
- */
+/* The whole packet in VXLAN, to the underlay by its routes. */
 __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 {
 	/* One after the other in the same place: the stack has 512 bytes. */
 	union {
-		struct bpf_fib_lookup fib;
+		struct ip_start ip;
 		struct tunnel_hdr h;
 		struct bpf_redir_neigh next;
-	} u = { .fib = {
-			.family = 2 /* AF_INET */,
-			.l4_protocol = IPPROTO_UDP,
-			.ifindex = config.tunnel_ifindex,
-			.tot_len = tunnel_wire_len(skb),
-			.ipv4_src = config.vtep.w[3],
-			.ipv4_dst = vtep,
-		} };
-	int rc = tunnel_is_fragment(skb, L3_OFF, skb->protocol)
-			 ? BPF_FIB_LKUP_RET_FRAG_NEEDED
-			 : bpf_fib_lookup(skb, &u.fib, sizeof(u.fib), 0);
-	__u32 ifindex = u.fib.ifindex;
-	/* The route's gateway, or the node itself. */
-	__be32 hop = u.fib.ipv4_dst;
-	struct tunnel_of of;
+	} u;
+	struct tunnel_of of = {
+		.type = skb->protocol,
+		.len = skb->len - ETH_HLEN,
+	};
+	struct path *path;
+	__u32 ifindex;
+	__be32 hop;
 
-	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
+	if (pkt_load(skb, L3_OFF, &u.ip) ||
+	    ip_start_is_fragment(&u.ip, of.type))
 		return TUNNEL_BY_DEVICE;
+	of.ecn = ip_start_ecn(&u.ip, of.type);
+	path = path_find(skb, vtep, tunnel_wire_len(skb));
+	if (!path)
+		return TUNNEL_BY_DEVICE;
+	ifindex = path->ifindex;
+	hop = path->hop;
+	of.hash = bpf_get_hash_recalc(skb);
 	__builtin_memset(&u, 0, sizeof(u));
-	tunnel_look(skb, &of);
 	tunnel_fill(&u.h, &of, vtep, vni);
 	if (bpf_skb_adjust_room(skb, TUNNEL_LEN, BPF_ADJ_ROOM_MAC,
 				BPF_F_ADJ_ROOM_FIXED_GSO |
@@ -201,7 +205,7 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 	if (bpf_skb_store_bytes(skb, L3_OFF, &u.h, TUNNEL_LEN, 0))
 		return -ABI_DROP_KERNEL;
 	__builtin_memset(&u, 0, sizeof(u.next));
-	u.next.nh_family = 2 /* AF_INET */;
+	u.next.nh_family = AF_INET;
 	u.next.ipv4_nh = hop;
 	return bpf_redirect_neigh(ifindex, &u.next, sizeof(u.next), 0);
 }
@@ -215,37 +219,31 @@ static __always_inline int tunnel_open(struct __sk_buff *skb,
 				       const struct pkt *p, __u32 *vni)
 {
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-	__u32 proto_off = 9;
 	struct vxlan_hdr h;
-	__u8 tos, proto;
+	struct ip_start ip;
 	__be16 type;
 
 	if (p->fragment || p->l4 != L3_OFF + sizeof(struct iphdr) ||
-	    bpf_skb_load_bytes(skb, L3_OFF + 1, &tos, 1) ||
-	    bpf_skb_load_bytes(skb, p->l4, &h,
-			       TUNNEL_LEN - sizeof(struct iphdr)))
+	    pkt_load(skb, L3_OFF, &ip))
 		return TUNNEL_BY_DEVICE;
 	/* The inner packet would have to be marked, or dropped. */
-	if ((tos & IP_ECN_MASK) == IP_ECN_CE)
+	if (ip_start_ecn(&ip, bpf_htons(ETH_P_IP)) == IP_ECN_CE)
 		return TUNNEL_BY_DEVICE;
-	if (h.udp.check || h.flags != VXLAN_HAS_VNI ||
-	    (h.vni & bpf_htonl(0xff)) || !type_is_ip(h.inner.h_proto))
+	if (pkt_load(skb, L3_OFF + sizeof(struct iphdr), &h) || h.udp.check ||
+	    h.flags != VXLAN_HAS_VNI || (h.vni & bpf_htonl(0xff)) ||
+	    !type_is_ip(h.inner.type))
 		return TUNNEL_BY_DEVICE;
-	type = h.inner.h_proto;
-	if (type == bpf_htons(ETH_P_IPV6)) {
+	type = h.inner.type;
+	if (type == bpf_htons(ETH_P_IPV6))
 		flags |= ADJ_ROOM_DECAP_L3_IPV6;
-		proto_off = 6;
-	}
-	if (tunnel_is_fragment(skb, L3_OFF + TUNNEL_LEN, type))
+	if (pkt_load(skb, L3_OFF + TUNNEL_LEN, &ip) ||
+	    ip_start_is_fragment(&ip, type))
 		return TUNNEL_BY_DEVICE;
 	/*
 	 * A GSO packet keeps the mark of a tunnel's (no helper takes it off).
 	 * TCP does not look at it; UDP, taking the packet apart, would.
 	 */
-	if (skb->gso_size &&
-	    (bpf_skb_load_bytes(skb, L3_OFF + TUNNEL_LEN + proto_off, &proto,
-				1) ||
-	     proto != IPPROTO_TCP))
+	if (skb->gso_size && ip_start_proto(&ip, type) != IPPROTO_TCP)
 		return TUNNEL_BY_DEVICE;
 	if (bpf_skb_adjust_room(skb, -TUNNEL_LEN, BPF_ADJ_ROOM_MAC, flags))
 		return TUNNEL_BY_DEVICE;

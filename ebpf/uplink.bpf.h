@@ -23,15 +23,6 @@ static __always_inline int uplink_error(struct __sk_buff *skb, struct pkt *p)
 	return rc == -ABI_DROP_NO_FRONTEND ? UPLINK_NOT_OURS : rc;
 }
 
-/* 0: a member, and by a way that leads to it. */
-static __always_inline int uplink_sender(struct __sk_buff *skb,
-					 const struct abi_addr *sender)
-{
-	if (!bpf_map_lookup_elem(&vteps, sender))
-		return -ABI_DROP_NOT_MEMBER;
-	return origin_ok(skb, sender->w[3]) ? 0 : -ABI_DROP_WRONG_WAY;
-}
-
 /* By the stack to netd0; nobody needs to ask for its way again. */
 static __always_inline int uplink_to_device(struct __sk_buff *skb)
 {
@@ -48,7 +39,7 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	__u32 vni;
 	int err;
 
-	err = uplink_sender(skb, &sender);
+	err = origin_check(skb, &sender);
 	if (err)
 		return err;
 	err = fast_path ? tunnel_open(skb, p, &vni) : TUNNEL_BY_DEVICE;
@@ -99,7 +90,8 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
 		return UPLINK_NOT_OURS;
 	if (is_tunnel) {
-		int err = uplink_sender(skb, &p.src);
+		int err = p.v6 ? -ABI_DROP_NOT_MEMBER
+			       : origin_check(skb, &p.src);
 
 		return err ? err : uplink_to_device(skb);
 	}

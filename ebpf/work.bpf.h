@@ -35,6 +35,8 @@ struct work {
 	__u32 vni;
 	/* What an ICMP error quotes, see error.bpf.h. */
 	struct pkt quoted;
+	/* What the routes are asked, see path.bpf.h. */
+	struct bpf_fib_lookup fib;
 	/* An ICMPv6 error of ours, see reply.bpf.h. */
 	struct reply_icmp6 message;
 };

@@ -147,7 +147,7 @@ static __always_inline int xdp_route(struct xdp_md *ctx, const struct pkt *p,
 				     __be32 vtep, struct bpf_fib_lookup *fib)
 {
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->family = 2 /* AF_INET */;
+	fib->family = AF_INET;
 	fib->l4_protocol = IPPROTO_UDP;
 	fib->ifindex = config.tunnel_ifindex;
 	fib->tot_len = p->len + TUNNEL_LEN;

@@ -145,6 +145,13 @@ struct abi_guard_key {
 	__u8 pad[2];
 };
 
+/* Which of 64 bits stands for a guarded address, by its last word. */
+static inline __attribute__((always_inline)) __u32 abi_guard_bit(__be32 word)
+{
+	/* The golden ratio's (Knuth, TAOCP 3, 6.4): near ones spread. */
+	return (__u32)(word * 2654435769u) >> 26;
+}
+
 /*
  * Address 0: a published port, on every address of every node. A port of this
  * node alone stands under one of its addresses, or under ::ffff:0.0.0.0 for

@@ -79,6 +79,13 @@ bool ebpf_has_cgroup(const struct ebpf *bpf);
  */
 void ebpf_fast_path(struct ebpf *bpf, bool on);
 
+/*
+ * A link, an address, a route or a rule of the host is another: what the
+ * programs remember of the way to other nodes is looked up anew. Without
+ * being told they do that each second.
+ */
+void ebpf_underlay_changed(struct ebpf *bpf);
+
 /* Unpins everything below pin_dir, so that links and programs end. */
 int ebpf_remove(const char *pin_dir);
 

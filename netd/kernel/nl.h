@@ -36,11 +36,20 @@ int nl_nsid(struct nl *nl, int netns, int32_t *ret);
 /* How many IPsec policies the namespace has. */
 int nl_xfrm_policies(struct nl *nl, uint32_t *ret);
 
-/* Calls fn(arg) from the loop, soon after links, addresses, routes, tc filters,
- * nft rules or IPsec policies changed (or a notification was lost): look
- * again. */
-int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
-	     void *arg);
+/*
+ * Links, addresses, routes, rules, tc filters, nft rules or IPsec policies
+ * changed, or a notification was lost: `at_once` (NULL: nobody) is called for
+ * each burst that is read, `soon` when some of them have come together.
+ */
+struct nl_watch_calls {
+	void (*at_once)(void *arg);
+	void (*soon)(void *arg);
+	void *arg;
+};
+
+/* Calls from the loop, until nl_free(). -EBUSY: there is a watch already. */
+int nl_watch(struct nl *nl, struct ev_loop *loop,
+	     const struct nl_watch_calls *calls);
 
 struct nl_link {
 	uint32_t ifindex;

@@ -2,8 +2,9 @@
 /*
  * Notifications: what they say is not read, only that there were some. A lost
  * one (ENOBUFS) is therefore as good as any other. Events come in bursts (one
- * attached pod makes a dozen): the first starts a short timer, its end is the
- * one call. A steady stream cannot postpone it, because nothing restarts it.
+ * attached pod makes a dozen): the first starts a short timer, and its end is
+ * the one call for who has much to look at. A steady stream cannot postpone
+ * it, because nothing restarts it.
  */
 #include "nl.h"
 
@@ -32,6 +33,7 @@ static const struct watch_group {
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_IFADDR },
 	{ NETLINK_ROUTE, RTNLGRP_IPV6_IFADDR },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_ROUTE },
+	{ NETLINK_ROUTE, RTNLGRP_IPV4_RULE },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_NETCONF },
 	{ NETLINK_ROUTE, RTNLGRP_TC },
 	{ NETLINK_NETFILTER, NFNLGRP_NFTABLES },
@@ -46,8 +48,7 @@ struct nl_watch {
 	struct mnl_socket *socket[ARRAY_LEN(watch_buses)];
 	ev_io readable[ARRAY_LEN(watch_buses)];
 	ev_timer delay;
-	void (*fn)(void *arg);
-	void *arg;
+	struct nl_watch_calls calls;
 };
 
 static int watch_join(struct mnl_socket *socket, int bus)
@@ -119,6 +120,8 @@ static void watch_on_readable(struct ev_loop *loop, ev_io *io, int events)
 
 	(void)events;
 	watch_drain(io->fd);
+	if (w->calls.at_once)
+		w->calls.at_once(w->calls.arg);
 	if (!ev_is_active(&w->delay)) {
 		ev_timer_set(&w->delay, WATCH_DELAY_SEC, 0.);
 		ev_timer_start(loop, &w->delay);
@@ -131,7 +134,7 @@ static void watch_on_delay(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	w->fn(w->arg);
+	w->calls.soon(w->calls.arg);
 }
 
 static void watch_start(struct nl_watch *w)
@@ -151,16 +154,15 @@ static void watch_start(struct nl_watch *w)
 
 DEFINE_FREEP(struct nl_watch, nl_watch_free)
 
-int nl_watch(struct nl *nl, struct ev_loop *loop, void (*fn)(void *arg),
-	     void *arg)
+int nl_watch(struct nl *nl, struct ev_loop *loop,
+	     const struct nl_watch_calls *calls)
 {
 	AUTO(nl_watch_freep) struct nl_watch *w = xzalloc(sizeof(*w));
 	int err;
 
 	if (nl->watch)
 		return -EBUSY;
-	w->fn = fn;
-	w->arg = arg;
+	w->calls = *calls;
 	if (nl->netns < 0)
 		err = watch_open_sockets(w);
 	else

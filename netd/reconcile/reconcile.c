@@ -280,6 +280,14 @@ static bool tunnel_is_new(struct reconcile *rc)
 	return true;
 }
 
+/* What packets go by must not wait for the rest. */
+static void kernel_changes(void *arg)
+{
+	const struct reconcile *rc = arg;
+
+	ebpf_underlay_changed(rc->cfg.bpf);
+}
+
 /* The kernel changed something, ours or not. */
 static void kernel_changed(void *arg)
 {
@@ -456,11 +464,17 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 
 int reconcile_load(struct reconcile *rc, struct store *store)
 {
+	const struct nl_watch_calls calls = {
+		.at_once = kernel_changes,
+		.soon = kernel_changed,
+		.arg = rc,
+	};
+
 	rc->store = store;
 	rc_pods_load(rc);
 	ev_timer_start(rc->loop, &rc->tick);
 	ev_timer_start(rc->loop, &rc->aging);
-	return nl_watch(rc->cfg.nl, rc->loop, kernel_changed, rc);
+	return nl_watch(rc->cfg.nl, rc->loop, &calls);
 }
 
 void reconcile_free(struct reconcile *rc)

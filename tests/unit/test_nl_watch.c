@@ -50,8 +50,14 @@ static int setup(void **state)
 	(void)state;
 	loop = ev_loop_new(EVFLAG_AUTO);
 	assert_int_equal(nl_open(&nl), 0);
-	assert_int_equal(nl_watch(nl, loop, look_again, NULL), 0);
-	assert_int_equal(nl_watch(nl, loop, look_again, NULL), -EBUSY);
+	assert_int_equal(
+		nl_watch(nl, loop,
+			 &(struct nl_watch_calls){ .soon = look_again }),
+		0);
+	assert_int_equal(
+		nl_watch(nl, loop,
+			 &(struct nl_watch_calls){ .soon = look_again }),
+		-EBUSY);
 	/* Changes to a link that is down make no event. */
 	assert_int_equal(nl_link_up(nl, lo_ifindex()), 0);
 	run_for(0.15);

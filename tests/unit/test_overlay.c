@@ -394,7 +394,10 @@ static void test_refresh_is_quiet(void **state)
 	assert_int_equal(overlay_pod_attach(ov, &want, pod_ns, &link), 0);
 	assert_int_equal(overlay_refresh(ov), 0);
 	assert_int_equal(nl_open(&other), 0);
-	assert_int_equal(nl_watch(other, loop, count_event, NULL), 0);
+	assert_int_equal(
+		nl_watch(other, loop,
+			 &(struct nl_watch_calls){ .soon = count_event }),
+		0);
 	events = 0;
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(overlay_refresh(ov), 0);
