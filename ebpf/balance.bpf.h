@@ -223,23 +223,22 @@ __noinline int balance_error_back(struct __sk_buff *skb, struct pkt *p,
 	return err ? err : back->kind;
 }
 
-/* This node is where a packet to a published port came in. */
-static __always_inline int balance_published(struct __sk_buff *skb,
-					     struct pkt *p,
-					     const struct abi_frontend *fe,
-					     const struct client *client)
+/*
+ * This node is where a packet to a published port came in; `flow` is what is
+ * known of it.
+ */
+static __always_inline int balance_published_flow(
+	struct __sk_buff *skb, struct pkt *p, const struct abi_frontend *fe,
+	const struct client *client, struct work *work, struct abi_flow *flow)
 {
-	struct work *work = work_get();
 	struct abi_addr self;
 	int rc;
 
-	if (!work)
-		return -ABI_DROP_KERNEL;
 	if (p->fragment == PKT_LOST)
 		return -ABI_DROP_FRAGMENTS;
 	if (!source_may(fe, &p->src, p->v6, p->dport, p->proto))
 		return -ABI_DROP_SOURCE_DENIED;
-	if (lb_choose(p, fe, 0, &p->src, work))
+	if (lb_choose(p, fe, 0, &p->src, work, flow))
 		return reply_refuse(skb, p, 0);
 	if (work->choice.flags & ABI_BACKEND_LOCAL) {
 		for (int i = 0; i < 4; i++)
@@ -259,6 +258,19 @@ static __always_inline int balance_published(struct __sk_buff *skb,
 	if (!skb->hash)
 		bpf_set_hash(skb, lb_hash(p));
 	return deliver_tunnel(skb, &work->choice.vtep, ABI_VNI_REQUEST);
+}
+
+static __always_inline int balance_published(struct __sk_buff *skb,
+					     struct pkt *p,
+					     const struct abi_frontend *fe,
+					     const struct client *client)
+{
+	struct work *work = work_get();
+
+	if (!work)
+		return -ABI_DROP_KERNEL;
+	return balance_published_flow(skb, p, fe, client, work,
+				      lb_known(p, work));
 }
 
 /* Another node sent a packet to a published port here. */
@@ -284,7 +296,7 @@ static __always_inline int balance_request(struct __sk_buff *skb, struct pkt *p,
 		fe = frontend_find_published(p->v6, p->dport, p->proto);
 	if (!fe)
 		return -ABI_DROP_NO_FRONTEND;
-	if (lb_choose(p, fe, LB_LOCAL, &p->src, work))
+	if (lb_choose(p, fe, LB_LOCAL, &p->src, work, lb_known(p, work)))
 		return -ABI_DROP_NO_BACKEND;
 	return balance_local(skb, p, work, entry, NULL);
 }

@@ -204,33 +204,39 @@ static __always_inline enum lb_fate lb_judge(const struct pkt *p,
 	return lb_is_dead(p, fe) ? LB_DEAD : LB_ANEW;
 }
 
+/* What is known of a client's packet, NULL: nothing. */
+static __always_inline struct abi_flow *lb_known(const struct pkt *p,
+						 struct work *work)
+{
+	flow_key_forward(&work->forward, p);
+	return flow_find(&work->forward);
+}
+
 /* The backend of a flow that an error is about: nothing is kept of it. */
 static __always_inline int lb_find(const struct pkt *p,
 				   const struct abi_frontend *fe, __u32 flags,
 				   struct work *work)
 {
-	struct abi_flow *flow;
+	struct abi_flow *flow = lb_known(p, work);
 
-	flow_key_forward(&work->forward, p);
-	flow = flow_find(&work->forward);
 	if (!flow || lb_judge(p, fe, flags, flow) != LB_KEPT)
 		return lb_fill(p, fe, flags, &p->src, &work->choice);
 	work->choice = *flow;
 	return 0;
 }
 
-/* The backend of a packet, in work->choice, and it stays chosen. */
+/*
+ * The backend of a packet, in work->choice, and it stays chosen; `flow` is
+ * lb_known()'s.
+ */
 static __always_inline int lb_choose(const struct pkt *p,
 				     const struct abi_frontend *fe, __u32 flags,
 				     const struct abi_addr *client,
-				     struct work *work)
+				     struct work *work, struct abi_flow *flow)
 {
 	enum lb_fate fate = LB_ANEW;
-	struct abi_flow *flow;
 	int err;
 
-	flow_key_forward(&work->forward, p);
-	flow = flow_find(&work->forward);
 	if (flow) {
 		fate = lb_judge(p, fe, flags, flow);
 		if (fate == LB_KEPT) {

@@ -7,8 +7,8 @@
  * packets; whether the host's rp_filter would mind is not ours to say. So a
  * route to the sender by the interface of arrival has to be there, be it one
  * of several. What was found holds as path.bpf.h's does, and most packets pay
- * for one look-up in an array. Where no program is, netd's nft table asks the
- * same.
+ * for one look-up in an array. Where no program is, netd's nft table asks for
+ * the best route.
  */
 #pragma once
 

@@ -206,7 +206,8 @@ static __always_inline int host_to_vip(struct __sk_buff *skb, struct pkt *p)
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
 	affinity_client_pod(&work->client, 0);
-	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, work))
+	if (!fe ||
+	    lb_choose(p, fe, LB_VIP, &work->client, work, lb_known(p, work)))
 		return reply_refuse(skb, p, 1);
 	/* Outside backends: sockets are translated before, nothing is here. */
 	if (!work->choice.vni)

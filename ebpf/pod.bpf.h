@@ -194,7 +194,8 @@ static __always_inline int pod_to_vip(struct __sk_buff *skb, struct pkt *p,
 		return -ABI_DROP_NO_FRONTEND;
 	fe = frontend_find(&p->dst, p->dport, p->proto);
 	affinity_client_pod(&work->client, client->cookie);
-	if (!fe || lb_choose(p, fe, LB_VIP, &work->client, work))
+	if (!fe ||
+	    lb_choose(p, fe, LB_VIP, &work->client, work, lb_known(p, work)))
 		return reply_refuse(skb, p, 0);
 
 	if (!choice->vni) {

@@ -11,13 +11,19 @@
 /* Neither verdict nor reason: other programs and the stack go on. */
 #define UPLINK_NOT_OURS 1000
 
+static __always_inline int uplink_is_self(const struct abi_addr *addr)
+{
+	struct abi_route *route = route_find(0, addr);
+
+	return route && route->kind == ABI_ROUTE_NODE && route->self;
+}
+
 /* A router, or the client's host, about what a published port sent. */
 static __always_inline int uplink_error(struct __sk_buff *skb, struct pkt *p)
 {
-	struct abi_route *route = route_find(0, &p->dst);
 	int rc;
 
-	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
+	if (!uplink_is_self(&p->dst))
 		return UPLINK_NOT_OURS;
 	rc = balance_published_error(skb, p, 0);
 	return rc == -ABI_DROP_NO_FRONTEND ? UPLINK_NOT_OURS : rc;
@@ -30,19 +36,23 @@ static __always_inline int uplink_to_device(struct __sk_buff *skb)
 	return UPLINK_NOT_OURS;
 }
 
-/* From a member to this node's tunnel end. */
+/* From a member; nearly always to this node's tunnel end. */
 static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 					 const struct pkt *p)
 {
+	int to_vtep = p->dst.w[3] == config.vtep.w[3] && !p->v6;
 	struct abi_addr sender = p->src;
 	struct work *work;
 	__u32 vni;
 	int err;
 
-	err = origin_check(skb, &sender);
+	if (!to_vtep && !uplink_is_self(&p->dst))
+		return UPLINK_NOT_OURS;
+	err = p->v6 ? -ABI_DROP_NOT_MEMBER : origin_check(skb, &sender);
 	if (err)
 		return err;
-	err = fast_path ? tunnel_open(skb, p, &vni) : TUNNEL_BY_DEVICE;
+	err = fast_path && to_vtep ? tunnel_open(skb, p, &vni)
+				   : TUNNEL_BY_DEVICE;
 	if (err)
 		return err == TUNNEL_BY_DEVICE ? uplink_to_device(skb) : err;
 	skb->mark = 0;
@@ -52,12 +62,31 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	return err;
 }
 
+static __always_inline int uplink_port(struct __sk_buff *skb, struct pkt *p)
+{
+	struct work *work = work_get();
+	struct abi_frontend *fe;
+	struct abi_flow *flow;
+
+	/* What is found under another's address falls by the route. */
+	fe = frontend_find_node(&p->dst, p->v6, p->dport, p->proto);
+	if (!fe)
+		fe = frontend_find_published(p->v6, p->dport, p->proto);
+	if (!fe || !work)
+		return UPLINK_NOT_OURS;
+	flow = lb_known(p, work);
+	/* One that came in here before is to an address of this node's. */
+	if (!(flow && (flow->flags & ABI_FLOW_ENTERED)) &&
+	    !uplink_is_self(&p->dst))
+		return UPLINK_NOT_OURS;
+	if (p->fragment == PKT_FIRST)
+		frag_put(p, ABI_FRAG_UPLINK, 0);
+	return balance_published_flow(skb, p, fe, NULL, work, flow);
+}
+
 static __always_inline int uplink_in(struct __sk_buff *skb)
 {
-	struct abi_frontend *fe;
-	struct abi_route *route;
 	struct pkt p;
-	int is_tunnel;
 
 	/* A tagged packet is its VLAN interface's, which has a program too. */
 	if (!type_is_ip(skb->protocol) || skb->vlan_present ||
@@ -75,29 +104,7 @@ static __always_inline int uplink_in(struct __sk_buff *skb)
 		frag_get(&p, ABI_FRAG_UPLINK, 0);
 	if (!p.dport)
 		return UPLINK_NOT_OURS;
-
-	is_tunnel = p.proto == IPPROTO_UDP && p.dport == config.vxlan_port;
-	/* Nearly every tunnel packet comes to the tunnel's own address. */
-	if (is_tunnel && p.dst.w[3] == config.vtep.w[3] && !p.v6)
+	if (p.proto == IPPROTO_UDP && p.dport == config.vxlan_port)
 		return uplink_tunnel(skb, &p);
-	/* What is found under another's address falls by the route. */
-	fe = frontend_find_node(&p.dst, p.v6, p.dport, p.proto);
-	if (!fe)
-		fe = frontend_find_published(p.v6, p.dport, p.proto);
-	if (!fe && !is_tunnel)
-		return UPLINK_NOT_OURS;
-	route = route_find(0, &p.dst);
-	if (!route || route->kind != ABI_ROUTE_NODE || !route->self)
-		return UPLINK_NOT_OURS;
-	if (is_tunnel) {
-		int err = p.v6 ? -ABI_DROP_NOT_MEMBER
-			       : origin_check(skb, &p.src);
-
-		return err ? err : uplink_to_device(skb);
-	}
-	if (!fe)
-		return UPLINK_NOT_OURS;
-	if (p.fragment == PKT_FIRST)
-		frag_put(&p, ABI_FRAG_UPLINK, 0);
-	return balance_published(skb, &p, fe, NULL);
+	return uplink_port(skb, &p);
 }

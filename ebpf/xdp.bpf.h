@@ -115,10 +115,8 @@ static __always_inline int xdp_choose(const struct pkt *p,
 				      const struct abi_frontend *fe,
 				      struct work *work)
 {
-	struct abi_flow *flow;
+	struct abi_flow *flow = lb_known(p, work);
 
-	flow_key_forward(&work->forward, p);
-	flow = flow_find(&work->forward);
 	if (!flow) {
 		if (!xdp_is_self(&p->dst) ||
 		    lb_fill(p, fe, 0, &p->src, &work->choice) ||

@@ -63,7 +63,7 @@ static __always_inline int balance_packet(struct __sk_buff *skb)
 	if (!work || parse_packet(skb, &p, bpf_htons(ETH_P_IP)))
 		return -ABI_DROP_RUNT;
 	fe = frontend_find(&p.dst, p.dport, p.proto);
-	if (!fe || lb_choose(&p, fe, LB_VIP, &p.src, work))
+	if (!fe || lb_choose(&p, fe, LB_VIP, &p.src, work, lb_known(&p, work)))
 		return -ABI_DROP_NO_BACKEND;
 	return balance_dnat(skb, &p, work, ABI_FLOW_VIP, NULL);
 }
