@@ -196,117 +196,119 @@ static void test_found(void **state)
 	container_free(c);
 }
 
+/* What labels ask for, and what is wrong with them. */
+static const struct {
+	const char *labels;
+	bool two;
+	const char *args, *why;
+} asked_by_labels[] = {
+	/* Never without being asked. */
+	{ "{}", false, NULL, NULL },
+	{ "{\"netd.service\":\"a\"}", false, NULL, NULL },
+	{ "{\"netd.enable\":\"false\",\"netd.service\":\"a\"}", false, NULL,
+	  NULL },
+	/* Names. */
+	{ "{\"netd.enable\":\"true\"}", false,
+	  "{\"endpoint_mode\":\"dnsrr\",\"label\":{\"netd.origin\":"
+	  "\"docker\"},\"name\":\"box\",\"network\":\"blue\","
+	  "\"selector\":{\"netd.service\":\"box\"}}",
+	  NULL },
+	{ "{\"netd.enable\":\"1\",\"netd.service\":\"a\","
+	  "\"netd.port\":\"80\"}",
+	  false,
+	  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"a\","
+	  "\"network\":\"blue\",\"port\":[\"80\"],\"selector\":{"
+	  "\"netd.service\":\"a\"}}",
+	  NULL },
+	{ "{\"netd.enable\":\"True\",\"netd.service\":\"A.b\"}", false, NULL,
+	  "A.b" },
+	{ "{\"netd.enable\":\"true\",\"netd.service\":\"\"}", false, NULL,
+	  "netd.service" },
+	/* Ports. */
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"80:8080, "
+	  "53/udp\",\"netd.publish\":\"8080:80/tcp\"}",
+	  false,
+	  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"box\","
+	  "\"network\":\"blue\",\"port\":[\"80:8080\",\"53/udp\"],"
+	  "\"publish\":[\"8080:80/tcp\"],\"selector\":{"
+	  "\"netd.service\":\"box\"}}",
+	  NULL },
+	{ "{\"netd.enable\":\"true\",\"netd.port.http\":\"80\","
+	  "\"netd.port.dns\":\"53/udp\"}",
+	  false,
+	  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"box\","
+	  "\"network\":\"blue\",\"port\":[\"dns=53/udp\","
+	  "\"http=80\"],\"selector\":{\"netd.service\":\"box\"}}",
+	  NULL },
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"http\"}", false, NULL,
+	  "not a port" },
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"80,80\"}", false, NULL,
+	  "there already" },
+	{ "{\"netd.enable\":\"true\",\"netd.publish\":\"0:80\"}", false, NULL,
+	  "not a port" },
+	{ "{\"netd.enable\":\"true\",\"netd.weight\":\"-1\"}", false, NULL,
+	  "weight" },
+	{ "{\"netd.enable\":\"true\",\"netd.weight\":\"65536\"}", false, NULL,
+	  "weight" },
+	/* Settings. */
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
+	  "\"maglev\",\"netd.health\":\"http:/up\"}",
+	  false,
+	  "{\"algo\":\"maglev\",\"health\":\"http:/up\",\"label\":{"
+	  "\"netd.origin\":\"docker\"},\"name\":\"box\",\"network\":"
+	  "\"blue\",\"port\":[\"80\"],\"selector\":{\"netd.service\":"
+	  "\"box\"}}",
+	  NULL },
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
+	  "\"fair\"}",
+	  false, NULL, "fair" },
+	{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\","
+	  "\"netd.health.interval\":\"1s\"}",
+	  false, NULL, "not what to check" },
+	/* Networks. */
+	{ "{\"netd.enable\":\"true\"}", true, NULL, "several networks" },
+	{ "{\"netd.enable\":\"true\",\"netd.network\":\"green\"}", true, NULL,
+	  "not on the network" },
+	{ "{\"netd.enable\":\"true\",\"netd.network\":\"blue\"}", true,
+	  "{\"endpoint_mode\":\"dnsrr\",\"label\":{\"netd.origin\":"
+	  "\"docker\"},\"name\":\"box\",\"network\":\"blue\","
+	  "\"selector\":{\"netd.service\":\"box\"}}",
+	  NULL },
+	/* A slip is told. */
+	{ "{\"netd.prot\":\"80\"}", false, NULL, "is it netd.port" },
+	{ "{\"netd.ports\":\"80\"}", false, NULL, "is it netd.port" },
+};
+
 /* Labels, on networks, to the service they ask for: its arguments, or what is
  * wrong. A row's `why` is part of the problem that is shown. */
 static void test_labels(void **state)
 {
 	static const char *const one[] = { "blue" };
 	static const char *const two[] = { "blue", "red" };
-	static const struct {
-		const char *labels;
-		bool two;
-		const char *args, *why;
-	} rows[] = {
-		/* Never without being asked. */
-		{ "{}", false, NULL, NULL },
-		{ "{\"netd.service\":\"a\"}", false, NULL, NULL },
-		{ "{\"netd.enable\":\"false\",\"netd.service\":\"a\"}", false,
-		  NULL, NULL },
-		/* Names. */
-		{ "{\"netd.enable\":\"true\"}", false,
-		  "{\"endpoint_mode\":\"dnsrr\",\"label\":{\"netd.origin\":"
-		  "\"docker\"},\"name\":\"box\",\"network\":\"blue\","
-		  "\"selector\":{\"netd.service\":\"box\"}}",
-		  NULL },
-		{ "{\"netd.enable\":\"1\",\"netd.service\":\"a\","
-		  "\"netd.port\":\"80\"}",
-		  false,
-		  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"a\","
-		  "\"network\":\"blue\",\"port\":[\"80\"],\"selector\":{"
-		  "\"netd.service\":\"a\"}}",
-		  NULL },
-		{ "{\"netd.enable\":\"True\",\"netd.service\":\"A.b\"}", false,
-		  NULL, "A.b" },
-		{ "{\"netd.enable\":\"true\",\"netd.service\":\"\"}", false,
-		  NULL, "netd.service" },
-		/* Ports. */
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80:8080, "
-		  "53/udp\",\"netd.publish\":\"8080:80/tcp\"}",
-		  false,
-		  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"box\","
-		  "\"network\":\"blue\",\"port\":[\"80:8080\",\"53/udp\"],"
-		  "\"publish\":[\"8080:80/tcp\"],\"selector\":{"
-		  "\"netd.service\":\"box\"}}",
-		  NULL },
-		{ "{\"netd.enable\":\"true\",\"netd.port.http\":\"80\","
-		  "\"netd.port.dns\":\"53/udp\"}",
-		  false,
-		  "{\"label\":{\"netd.origin\":\"docker\"},\"name\":\"box\","
-		  "\"network\":\"blue\",\"port\":[\"dns=53/udp\","
-		  "\"http=80\"],\"selector\":{\"netd.service\":\"box\"}}",
-		  NULL },
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"http\"}", false,
-		  NULL, "not a port" },
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80,80\"}", false,
-		  NULL, "there already" },
-		{ "{\"netd.enable\":\"true\",\"netd.publish\":\"0:80\"}", false,
-		  NULL, "not a port" },
-		{ "{\"netd.enable\":\"true\",\"netd.weight\":\"-1\"}", false,
-		  NULL, "weight" },
-		{ "{\"netd.enable\":\"true\",\"netd.weight\":\"65536\"}", false,
-		  NULL, "weight" },
-		/* Settings. */
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
-		  "\"maglev\",\"netd.health\":\"http:/up\"}",
-		  false,
-		  "{\"algo\":\"maglev\",\"health\":\"http:/up\",\"label\":{"
-		  "\"netd.origin\":\"docker\"},\"name\":\"box\",\"network\":"
-		  "\"blue\",\"port\":[\"80\"],\"selector\":{\"netd.service\":"
-		  "\"box\"}}",
-		  NULL },
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\",\"netd.lb\":"
-		  "\"fair\"}",
-		  false, NULL, "fair" },
-		{ "{\"netd.enable\":\"true\",\"netd.port\":\"80\","
-		  "\"netd.health.interval\":\"1s\"}",
-		  false, NULL, "not what to check" },
-		/* Networks. */
-		{ "{\"netd.enable\":\"true\"}", true, NULL,
-		  "several networks" },
-		{ "{\"netd.enable\":\"true\",\"netd.network\":\"green\"}", true,
-		  NULL, "not on the network" },
-		{ "{\"netd.enable\":\"true\",\"netd.network\":\"blue\"}", true,
-		  "{\"endpoint_mode\":\"dnsrr\",\"label\":{\"netd.origin\":"
-		  "\"docker\"},\"name\":\"box\",\"network\":\"blue\","
-		  "\"selector\":{\"netd.service\":\"box\"}}",
-		  NULL },
-		/* A slip is told. */
-		{ "{\"netd.prot\":\"80\"}", false, NULL, "is it netd.port" },
-		{ "{\"netd.ports\":\"80\"}", false, NULL, "is it netd.port" },
-	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(asked_by_labels); i++) {
 		AUTO(json_freep)
-		json_t *labels = json_loads(rows[i].labels, 0, NULL);
+		json_t *labels = json_loads(asked_by_labels[i].labels, 0, NULL);
 		AUTO(json_freep) json_t *problems = json_array();
 		AUTO(json_freep)
-		json_t *all = labels_complete(labels, "box", NULL,
-					      rows[i].two ? two : one,
-					      rows[i].two ? 2 : 1, problems);
+		json_t *all = labels_complete(
+			labels, "box", NULL, asked_by_labels[i].two ? two : one,
+			asked_by_labels[i].two ? 2 : 1, problems);
 		AUTO(json_freep) json_t *args = NULL;
 		AUTO(str_freep) char *said = json_line(problems);
 		struct refusal r = { 0 };
 
 		if (labels_service_name(all, "blue"))
 			args = labels_service(all, "blue", &r);
-		if (!args != !rows[i].args)
-			fail_msg("%s: %s", rows[i].labels, said);
+		if (!args != !asked_by_labels[i].args)
+			fail_msg("%s: %s", asked_by_labels[i].labels, said);
 		if (args)
-			assert_json(args, rows[i].args);
-		if (rows[i].why && !strstr(said, rows[i].why))
-			fail_msg("%s: %s", rows[i].labels, said);
-		if (!rows[i].why)
+			assert_json(args, asked_by_labels[i].args);
+		if (asked_by_labels[i].why &&
+		    !strstr(said, asked_by_labels[i].why))
+			fail_msg("%s: %s", asked_by_labels[i].labels, said);
+		if (!asked_by_labels[i].why)
 			assert_string_equal(said, "[]");
 	}
 }

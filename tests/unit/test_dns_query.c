@@ -244,105 +244,96 @@ static void test_query_address(void **state)
 
 enum { FORWARD = 100 };
 
+/* Who asks for what, and what kind of answer that has. */
+static const struct {
+	const char *from;
+	const char *name;
+	uint16_t type;
+	int code;
+	/* NODATA and NXDOMAIN carry one SOA. */
+	unsigned soa;
+} coded[] = {
+	{ BLUE_POD, "redis", ns_t_aaaa, ns_r_noerror, 1 },
+	{ BLUE_POD, "redis.blue", ns_t_mx, ns_r_noerror, 1 },
+	{ DARK_POD, "redis", ns_t_a, ns_r_noerror, 1 },
+	{ DARK_POD, "redis", ns_t_aaaa, ns_r_noerror, 0 },
+	{ BLUE_POD, "nosuch", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "nosuch.blue", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "nosuch.blue.svc", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "x.cluster.local", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "none", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "tasks", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "tasks.blue", ns_t_a, ns_r_nxdomain, 1 },
+	/* Another network's names: not there, or outside. */
+	{ BLUE_POD, "redis.green.svc.cluster.local", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "many", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "many.green", ns_t_a, FORWARD, 0 },
+	{ BLUE_POD, "example.com", ns_t_a, FORWARD, 0 },
+	{ BLUE_POD, "", ns_t_ns, FORWARD, 0 },
+	{ HOST, "example.com", ns_t_a, FORWARD, 0 },
+	{ DARK_BLUE_POD, "example.com", ns_t_a, FORWARD, 0 },
+	/* Internal networks never forward. */
+	{ DARK_POD, "example.com", ns_t_a, ns_r_refused, 0 },
+	{ DARK_POD, "4.4.8.8.in-addr.arpa", ns_t_ptr, ns_r_refused, 0 },
+	{ STRANGER, "redis", ns_t_a, ns_r_refused, 0 },
+	{ STRANGER, "example.com", ns_t_a, ns_r_refused, 0 },
+	{ BLUE_POD, "redis", ns_t_axfr, ns_r_refused, 0 },
+	{ BLUE_POD, "example.com", ns_t_ixfr, ns_r_refused, 0 },
+	/* Names between ours. */
+	{ BLUE_POD, "cluster.local", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "cluster.local", ns_t_soa, ns_r_noerror, 0 },
+	{ BLUE_POD, "cluster.local", ns_t_ns, ns_r_noerror, 0 },
+	{ BLUE_POD, "svc.cluster.local", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "blue.svc.cluster.local", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "green.svc.cluster.local", ns_t_a, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "blue", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "dns-version.cluster.local", ns_t_txt, ns_r_noerror, 0 },
+	/* SRV. */
+	{ BLUE_POD, "_6379._tcp.redis", ns_t_srv, ns_r_noerror, 0 },
+	{ BLUE_POD, "_6379._tcp.redis.blue", ns_t_srv, ns_r_noerror, 0 },
+	{ BLUE_POD, "_6379._tcp.tasks.redis.blue.svc.cluster.local", ns_t_srv,
+	  ns_r_noerror, 0 },
+	{ BLUE_POD, "_6379._udp.redis", ns_t_srv, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "_80._tcp.redis", ns_t_srv, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "_6379._tcp.redis", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "_tcp.redis.blue", ns_t_srv, ns_r_noerror, 1 },
+	{ BLUE_POD, "redis.blue", ns_t_srv, ns_r_noerror, 1 },
+	/* Reverse. */
+	{ BLUE_POD, "10.0.81.10.in-addr.arpa", ns_t_ptr, ns_r_noerror, 0 },
+	{ BLUE_POD, "5.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_noerror, 0 },
+	{ BLUE_POD, "5.0.1.10.in-addr.arpa", ns_t_a, ns_r_noerror, 1 },
+	{ BLUE_POD, "99.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "x.5.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "0.1.10.in-addr.arpa", ns_t_ptr, ns_r_noerror, 1 },
+	{ BLUE_POD, "1.10.in-addr.arpa", ns_t_soa, ns_r_noerror, 0 },
+	{ BLUE_POD, "10.in-addr.arpa", ns_t_soa, FORWARD, 0 },
+	{ BLUE_POD, "10.0.82.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain, 1 },
+	{ BLUE_POD, "4.4.8.8.in-addr.arpa", ns_t_ptr, FORWARD, 0 },
+	{ BLUE_POD, "04.4.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain, 1 },
+};
+
 static void test_query_code(void **state)
 {
-	static const struct {
-		const char *from;
-		const char *name;
-		uint16_t type;
-		int code;
-		/* NODATA and NXDOMAIN carry one SOA. */
-		unsigned soa;
-	} cases[] = {
-		{ BLUE_POD, "redis", ns_t_aaaa, ns_r_noerror, 1 },
-		{ BLUE_POD, "redis.blue", ns_t_mx, ns_r_noerror, 1 },
-		{ DARK_POD, "redis", ns_t_a, ns_r_noerror, 1 },
-		{ DARK_POD, "redis", ns_t_aaaa, ns_r_noerror, 0 },
-		{ BLUE_POD, "nosuch", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "nosuch.blue", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "nosuch.blue.svc", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "x.cluster.local", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "none", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "tasks", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "tasks.blue", ns_t_a, ns_r_nxdomain, 1 },
-		/* Another network's names: not there, or outside. */
-		{ BLUE_POD, "redis.green.svc.cluster.local", ns_t_a,
-		  ns_r_nxdomain, 1 },
-		{ BLUE_POD, "many", ns_t_a, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "many.green", ns_t_a, FORWARD, 0 },
-		{ BLUE_POD, "example.com", ns_t_a, FORWARD, 0 },
-		{ BLUE_POD, "", ns_t_ns, FORWARD, 0 },
-		{ HOST, "example.com", ns_t_a, FORWARD, 0 },
-		{ DARK_BLUE_POD, "example.com", ns_t_a, FORWARD, 0 },
-		/* Internal networks never forward. */
-		{ DARK_POD, "example.com", ns_t_a, ns_r_refused, 0 },
-		{ DARK_POD, "4.4.8.8.in-addr.arpa", ns_t_ptr, ns_r_refused, 0 },
-		{ STRANGER, "redis", ns_t_a, ns_r_refused, 0 },
-		{ STRANGER, "example.com", ns_t_a, ns_r_refused, 0 },
-		{ BLUE_POD, "redis", ns_t_axfr, ns_r_refused, 0 },
-		{ BLUE_POD, "example.com", ns_t_ixfr, ns_r_refused, 0 },
-		/* Names between ours. */
-		{ BLUE_POD, "cluster.local", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "cluster.local", ns_t_soa, ns_r_noerror, 0 },
-		{ BLUE_POD, "cluster.local", ns_t_ns, ns_r_noerror, 0 },
-		{ BLUE_POD, "svc.cluster.local", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "blue.svc.cluster.local", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "green.svc.cluster.local", ns_t_a, ns_r_nxdomain,
-		  1 },
-		{ BLUE_POD, "blue", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "dns-version.cluster.local", ns_t_txt, ns_r_noerror,
-		  0 },
-		/* SRV. */
-		{ BLUE_POD, "_6379._tcp.redis", ns_t_srv, ns_r_noerror, 0 },
-		{ BLUE_POD, "_6379._tcp.redis.blue", ns_t_srv, ns_r_noerror,
-		  0 },
-		{ BLUE_POD, "_6379._tcp.tasks.redis.blue.svc.cluster.local",
-		  ns_t_srv, ns_r_noerror, 0 },
-		{ BLUE_POD, "_6379._udp.redis", ns_t_srv, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "_80._tcp.redis", ns_t_srv, ns_r_nxdomain, 1 },
-		{ BLUE_POD, "_6379._tcp.redis", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "_tcp.redis.blue", ns_t_srv, ns_r_noerror, 1 },
-		{ BLUE_POD, "redis.blue", ns_t_srv, ns_r_noerror, 1 },
-		/* Reverse. */
-		{ BLUE_POD, "10.0.81.10.in-addr.arpa", ns_t_ptr, ns_r_noerror,
-		  0 },
-		{ BLUE_POD, "5.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_noerror,
-		  0 },
-		{ BLUE_POD, "5.0.1.10.in-addr.arpa", ns_t_a, ns_r_noerror, 1 },
-		{ BLUE_POD, "99.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain,
-		  1 },
-		{ BLUE_POD, "x.5.0.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain,
-		  1 },
-		{ BLUE_POD, "0.1.10.in-addr.arpa", ns_t_ptr, ns_r_noerror, 1 },
-		{ BLUE_POD, "1.10.in-addr.arpa", ns_t_soa, ns_r_noerror, 0 },
-		{ BLUE_POD, "10.in-addr.arpa", ns_t_soa, FORWARD, 0 },
-		{ BLUE_POD, "10.0.82.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain,
-		  1 },
-		{ BLUE_POD, "4.4.8.8.in-addr.arpa", ns_t_ptr, FORWARD, 0 },
-		{ BLUE_POD, "04.4.1.10.in-addr.arpa", ns_t_ptr, ns_r_nxdomain,
-		  1 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(coded); i++) {
 		struct reply r;
 
-		ask(*state, cases[i].from, cases[i].name, cases[i].type, &r);
-		if (cases[i].code == FORWARD) {
+		ask(*state, coded[i].from, coded[i].name, coded[i].type, &r);
+		if (coded[i].code == FORWARD) {
 			if (r.verdict != QUERY_FORWARD)
 				fail_msg("%s from %s: not forwarded",
-					 cases[i].name, cases[i].from);
+					 coded[i].name, coded[i].from);
 			continue;
 		}
-		if (r.verdict != QUERY_REPLY || r.rcode != cases[i].code ||
-		    r.count[2] != cases[i].soa)
+		if (r.verdict != QUERY_REPLY || r.rcode != coded[i].code ||
+		    r.count[2] != coded[i].soa)
 			fail_msg(
 				"%s type %u from %s: verdict %d code %d soa %u",
-				cases[i].name, cases[i].type, cases[i].from,
+				coded[i].name, coded[i].type, coded[i].from,
 				r.verdict, r.rcode, r.count[2]);
-		if (cases[i].soa) {
+		if (coded[i].soa) {
 			assert_int_equal(r.bytes[r.type_at + 1], ns_t_soa);
 			assert_int_equal(r.count[1], 0);
-		} else if (cases[i].code == ns_r_noerror) {
+		} else if (coded[i].code == ns_r_noerror) {
 			assert_int_equal(r.count[1], 1);
 		}
 	}

@@ -358,104 +358,97 @@ static void test_dns_reply_truncated(void **state)
 	"\xc0\x12\0\6\0\1\0\0\x0e\x10\0\x16\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0" \
 	"\1\0\0\0\x1e"
 
+/* What upstreams say, and what of it may be passed on. */
+static const struct {
+	const char *what;
+	const char *bytes;
+	size_t len;
+	int err;
+	bool negative;
+	/* -1: not to be kept. */
+	int ttl;
+	size_t cut;
+} checked[] = {
+	{ "address",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION ANSWER_A), 0,
+	  false, 300, 0 },
+	{ "its OPT goes",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\1") QUESTION ANSWER_A OPT),
+	  0, false, 300, 11 },
+	{ "what follows an OPT goes too",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\2")
+			QUESTION ANSWER_A OPT ANSWER_A),
+	  0, false, 300, 27 },
+	{ "not there, with SOA",
+	  BYTES(HEAD("\x81\x83", "\1", "\0", "\1", "\0") QUESTION SOA), 0, true,
+	  30, 0 },
+	{ "not there, nobody says for how long",
+	  BYTES(HEAD("\x81\x83", "\1", "\0", "\0", "\0") QUESTION), 0, true, -1,
+	  0 },
+	{ "SERVFAIL", BYTES(HEAD("\x81\x82", "\1", "\0", "\0", "\0") QUESTION),
+	  -EREMOTEIO, false, 0, 0 },
+	{ "BADVERS",
+	  BYTES(HEAD("\x81\x80", "\1", "\0", "\0", "\1") QUESTION
+		"\0\0\x29\x10\0\1\0\0\0\0\0"),
+	  -EREMOTEIO, false, 0, 0 },
+	{ "a query",
+	  BYTES(HEAD("\x01\x80", "\1", "\1", "\0", "\0") QUESTION ANSWER_A),
+	  -EBADMSG, false, 0, 0 },
+	{ "another question",
+	  BYTES(HEAD("\x81\x80", "\1", "\0", "\0", "\0") "\1x\0\0\1\0\1"),
+	  -EBADMSG, false, 0, 0 },
+	{ "another type",
+	  BYTES(HEAD("\x81\x80", "\1", "\0", "\0", "\0") QNAME "\0\x1c\0\1"),
+	  -EBADMSG, false, 0, 0 },
+	{ "no question", BYTES(HEAD("\x81\x80", "\0", "\0", "\0", "\0")),
+	  -EBADMSG, false, 0, 0 },
+	{ "an address of 3 bytes",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
+		"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\3\x0a\0\0"),
+	  -EBADMSG, false, 0, 0 },
+	{ "CNAME that points to itself",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
+		"\xc0\x0c\0\5\0\1\0\0\1\x2c\0\2\xc0\x2b"),
+	  -EBADMSG, false, 0, 0 },
+	{ "CNAME cut",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
+		"\xc0\x0c\0\5\0\1\0\0\1\x2c\0\3\1x\0\0"),
+	  -EBADMSG, false, 0, 0 },
+	{ "counts more than there is",
+	  BYTES(HEAD("\x81\x80", "\1", "\2", "\0", "\0") QUESTION ANSWER_A),
+	  -EBADMSG, false, 0, 0 },
+	{ "bytes behind",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION ANSWER_A "x"),
+	  -EBADMSG, false, 0, 0 },
+	{ "a TTL beyond 31 bits is none",
+	  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
+		"\xc0\x0c\0\1\0\1\x80\0\1\x2c\0\4\x0a\0\0\1"),
+	  0, false, 0, 0 },
+};
+
 static void test_dns_answer_check(void **state)
 {
-	static const struct {
-		const char *what;
-		const char *bytes;
-		size_t len;
-		int err;
-		bool negative;
-		/* -1: not to be kept. */
-		int ttl;
-		size_t cut;
-	} cases[] = {
-		{ "address",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0")
-				QUESTION ANSWER_A),
-		  0, false, 300, 0 },
-		{ "its OPT goes",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\1")
-				QUESTION ANSWER_A OPT),
-		  0, false, 300, 11 },
-		{ "what follows an OPT goes too",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\2")
-				QUESTION ANSWER_A OPT ANSWER_A),
-		  0, false, 300, 27 },
-		{ "not there, with SOA",
-		  BYTES(HEAD("\x81\x83", "\1", "\0", "\1", "\0") QUESTION SOA),
-		  0, true, 30, 0 },
-		{ "not there, nobody says for how long",
-		  BYTES(HEAD("\x81\x83", "\1", "\0", "\0", "\0") QUESTION), 0,
-		  true, -1, 0 },
-		{ "SERVFAIL",
-		  BYTES(HEAD("\x81\x82", "\1", "\0", "\0", "\0") QUESTION),
-		  -EREMOTEIO, false, 0, 0 },
-		{ "BADVERS",
-		  BYTES(HEAD("\x81\x80", "\1", "\0", "\0", "\1") QUESTION
-			"\0\0\x29\x10\0\1\0\0\0\0\0"),
-		  -EREMOTEIO, false, 0, 0 },
-		{ "a query",
-		  BYTES(HEAD("\x01\x80", "\1", "\1", "\0", "\0")
-				QUESTION ANSWER_A),
-		  -EBADMSG, false, 0, 0 },
-		{ "another question",
-		  BYTES(HEAD("\x81\x80", "\1", "\0", "\0",
-			     "\0") "\1x\0\0\1\0\1"),
-		  -EBADMSG, false, 0, 0 },
-		{ "another type",
-		  BYTES(HEAD("\x81\x80", "\1", "\0", "\0", "\0") QNAME
-			"\0\x1c\0\1"),
-		  -EBADMSG, false, 0, 0 },
-		{ "no question",
-		  BYTES(HEAD("\x81\x80", "\0", "\0", "\0", "\0")), -EBADMSG,
-		  false, 0, 0 },
-		{ "an address of 3 bytes",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
-			"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\3\x0a\0\0"),
-		  -EBADMSG, false, 0, 0 },
-		{ "CNAME that points to itself",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
-			"\xc0\x0c\0\5\0\1\0\0\1\x2c\0\2\xc0\x2b"),
-		  -EBADMSG, false, 0, 0 },
-		{ "CNAME cut",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
-			"\xc0\x0c\0\5\0\1\0\0\1\x2c\0\3\1x\0\0"),
-		  -EBADMSG, false, 0, 0 },
-		{ "counts more than there is",
-		  BYTES(HEAD("\x81\x80", "\1", "\2", "\0", "\0")
-				QUESTION ANSWER_A),
-		  -EBADMSG, false, 0, 0 },
-		{ "bytes behind",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0")
-				QUESTION ANSWER_A "x"),
-		  -EBADMSG, false, 0, 0 },
-		{ "a TTL beyond 31 bits is none",
-		  BYTES(HEAD("\x81\x80", "\1", "\1", "\0", "\0") QUESTION
-			"\xc0\x0c\0\1\0\1\x80\0\1\x2c\0\4\x0a\0\0\1"),
-		  0, false, 0, 0 },
-	};
 	struct dns_name name;
 
 	(void)state;
 	assert_int_equal(dns_name_parse("redis.default", &name), 0);
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(checked); i++) {
 		uint8_t msg[256];
-		size_t len = cases[i].len;
+		size_t len = checked[i].len;
 		struct dns_answer a;
 		int err;
 
-		memcpy(msg, cases[i].bytes, len);
+		memcpy(msg, checked[i].bytes, len);
 		err = dns_answer_check(msg, &len, &name, ns_t_a, &a);
-		if (err != cases[i].err)
-			fail_msg("%s: %d", cases[i].what, err);
+		if (err != checked[i].err)
+			fail_msg("%s: %d", checked[i].what, err);
 		if (err)
 			continue;
-		assert_int_equal(a.negative, cases[i].negative);
-		assert_int_equal(a.has_ttl, cases[i].ttl >= 0);
+		assert_int_equal(a.negative, checked[i].negative);
+		assert_int_equal(a.has_ttl, checked[i].ttl >= 0);
 		if (a.has_ttl)
-			assert_int_equal(a.ttl, cases[i].ttl);
-		assert_int_equal(len, cases[i].len - cases[i].cut);
+			assert_int_equal(a.ttl, checked[i].ttl);
+		assert_int_equal(len, checked[i].len - checked[i].cut);
 	}
 }
 

@@ -40,6 +40,7 @@ static void say(int fd, const char *text)
 static void say_slowly(int fd)
 {
 	say(fd, "HTTP/1.1 200 OK\r\n\r\none\ntw");
+	/* So that the line comes in two pieces. */
 	usleep(50000);
 	say(fd, "o\n\nfour\nrest");
 }

@@ -205,97 +205,95 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* What is asked, and how it ends. */
+static const struct {
+	const char *method, *path, *body;
+	int status;
+	const char *code, *field;
+} requests[] = {
+	{ "GET", "/v1/networks", "", 200, NULL, NULL },
+	{ "GET", "/v1/networks", "{}", 200, NULL, NULL },
+	{ "GET", "/v1/networks/blue", "", 200, NULL, NULL },
+	{ "DELETE", "/v1/pods/a.B", "", 200, NULL, NULL },
+	{ "POST", "/v1/networks", "{\"name\":\"b\",\"mtu\":1400}", 200, NULL,
+	  NULL },
+	{ "POST", "/v1/networks/b/connect", "{\"pod\":\"p\"}", 200, NULL,
+	  NULL },
+	{ "PATCH", "/v1/services/n/s",
+	  "{\"selector\":{\"a\":\"b\"},\"port_add\":[\"80\"]}", 200, NULL,
+	  NULL },
+	/* The handler's own refusal. */
+	{ "GET", "/v1/nodes", "", 404, "not_found", "name" },
+	/* Nobody's path; another method's. */
+	{ "GET", "/", "", 404, "not_found", "" },
+	{ "GET", "/v1/network", "", 404, "not_found", "" },
+	{ "GET", "/v1/networks/", "", 404, "not_found", "" },
+	{ "GET", "/v1/networks/a/b", "", 404, "not_found", "" },
+	{ "PUT", "/v1/networks", "{}", 405, "invalid", "" },
+	{ "POST", "/v1/status", "{}", 405, "invalid", "" },
+	/* Escapes. */
+	{ "GET", "/v1/networks/%00", "", 400, "invalid", "name" },
+	{ "GET", "/v1/networks/%zz", "", 400, "invalid", "name" },
+	{ "GET", "/v1/networks/%ff", "", 400, "invalid", "name" },
+	{ "GET", "/v1/networks/a%2", "", 400, "invalid", "name" },
+	{ "GET", "/v1/networks?x=1", "", 400, "invalid", "" },
+	/* Not JSON, or not such JSON. */
+	{ "POST", "/v1/networks", "{", 400, "invalid", "" },
+	{ "POST", "/v1/networks", "nonsense", 400, "invalid", "" },
+	{ "POST", "/v1/networks", "[]", 400, "invalid", "" },
+	{ "POST", "/v1/networks", "{} x", 400, "invalid", "" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"name\":\"b\"}", 400,
+	  "invalid", "" },
+	{ "POST", "/v1/networks", "{\"name\":\"\xff\"}", 400, "invalid", "" },
+	/* Not these fields. */
+	{ "POST", "/v1/networks", "{}", 400, "invalid", "name" },
+	{ "POST", "/v1/networks", "", 400, "invalid", "name" },
+	{ "POST", "/v1/networks", "{\"name\":1}", 400, "invalid", "name" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnets\":[]}", 400,
+	  "invalid", "subnets" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnet\":\"x\"}", 400,
+	  "invalid", "subnet" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnet\":[1]}", 400,
+	  "invalid", "subnet" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"internal\":\"yes\"}", 400,
+	  "invalid", "internal" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"label\":[\"x\"]}", 400,
+	  "invalid", "label" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"label\":{\"x\":1}}", 400,
+	  "invalid", "label" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":575}", 400,
+	  "invalid", "mtu" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":65486}", 400,
+	  "invalid", "mtu" },
+	{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":1e3}", 400,
+	  "invalid", "mtu" },
+	{ "POST", "/v1/networks",
+	  "{\"name\":\"a\",\"mtu\":99999999999999999999}", 400, "invalid", "" },
+	{ "POST", "/v1/networks/b/connect", "{\"pod\":\"p\",\"name\":\"c\"}",
+	  400, "invalid", "name" },
+};
+
 static void test_requests(void **state)
 {
-	static const struct {
-		const char *method, *path, *body;
-		int status;
-		const char *code, *field;
-	} cases[] = {
-		{ "GET", "/v1/networks", "", 200, NULL, NULL },
-		{ "GET", "/v1/networks", "{}", 200, NULL, NULL },
-		{ "GET", "/v1/networks/blue", "", 200, NULL, NULL },
-		{ "DELETE", "/v1/pods/a.B", "", 200, NULL, NULL },
-		{ "POST", "/v1/networks", "{\"name\":\"b\",\"mtu\":1400}", 200,
-		  NULL, NULL },
-		{ "POST", "/v1/networks/b/connect", "{\"pod\":\"p\"}", 200,
-		  NULL, NULL },
-		{ "PATCH", "/v1/services/n/s",
-		  "{\"selector\":{\"a\":\"b\"},\"port_add\":[\"80\"]}", 200,
-		  NULL, NULL },
-		/* The handler's own refusal. */
-		{ "GET", "/v1/nodes", "", 404, "not_found", "name" },
-		/* Nobody's path; another method's. */
-		{ "GET", "/", "", 404, "not_found", "" },
-		{ "GET", "/v1/network", "", 404, "not_found", "" },
-		{ "GET", "/v1/networks/", "", 404, "not_found", "" },
-		{ "GET", "/v1/networks/a/b", "", 404, "not_found", "" },
-		{ "PUT", "/v1/networks", "{}", 405, "invalid", "" },
-		{ "POST", "/v1/status", "{}", 405, "invalid", "" },
-		/* Escapes. */
-		{ "GET", "/v1/networks/%00", "", 400, "invalid", "name" },
-		{ "GET", "/v1/networks/%zz", "", 400, "invalid", "name" },
-		{ "GET", "/v1/networks/%ff", "", 400, "invalid", "name" },
-		{ "GET", "/v1/networks/a%2", "", 400, "invalid", "name" },
-		{ "GET", "/v1/networks?x=1", "", 400, "invalid", "" },
-		/* Not JSON, or not such JSON. */
-		{ "POST", "/v1/networks", "{", 400, "invalid", "" },
-		{ "POST", "/v1/networks", "nonsense", 400, "invalid", "" },
-		{ "POST", "/v1/networks", "[]", 400, "invalid", "" },
-		{ "POST", "/v1/networks", "{} x", 400, "invalid", "" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"name\":\"b\"}",
-		  400, "invalid", "" },
-		{ "POST", "/v1/networks", "{\"name\":\"\xff\"}", 400, "invalid",
-		  "" },
-		/* Not these fields. */
-		{ "POST", "/v1/networks", "{}", 400, "invalid", "name" },
-		{ "POST", "/v1/networks", "", 400, "invalid", "name" },
-		{ "POST", "/v1/networks", "{\"name\":1}", 400, "invalid",
-		  "name" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnets\":[]}",
-		  400, "invalid", "subnets" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnet\":\"x\"}",
-		  400, "invalid", "subnet" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"subnet\":[1]}",
-		  400, "invalid", "subnet" },
-		{ "POST", "/v1/networks",
-		  "{\"name\":\"a\",\"internal\":\"yes\"}", 400, "invalid",
-		  "internal" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"label\":[\"x\"]}",
-		  400, "invalid", "label" },
-		{ "POST", "/v1/networks",
-		  "{\"name\":\"a\",\"label\":{\"x\":1}}", 400, "invalid",
-		  "label" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":575}", 400,
-		  "invalid", "mtu" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":65486}", 400,
-		  "invalid", "mtu" },
-		{ "POST", "/v1/networks", "{\"name\":\"a\",\"mtu\":1e3}", 400,
-		  "invalid", "mtu" },
-		{ "POST", "/v1/networks",
-		  "{\"name\":\"a\",\"mtu\":99999999999999999999}", 400,
-		  "invalid", "" },
-		{ "POST", "/v1/networks/b/connect",
-		  "{\"pod\":\"p\",\"name\":\"c\"}", 400, "invalid", "name" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
 		unsigned int before = t.calls;
-		struct answer a =
-			ask(cases[i].method, cases[i].path, cases[i].body);
+		struct answer a = ask(requests[i].method, requests[i].path,
+				      requests[i].body);
 
-		if (a.status != cases[i].status)
-			fail_msg("%s %s %s: %s", cases[i].method, cases[i].path,
-				 cases[i].body, a.text);
-		if (cases[i].code) {
-			assert_string_equal(field(&a, "code"), cases[i].code);
-			assert_string_equal(field(&a, "field"), cases[i].field);
+		if (a.status != requests[i].status)
+			fail_msg("%s %s %s: %s", requests[i].method,
+				 requests[i].path, requests[i].body, a.text);
+		if (requests[i].code) {
+			assert_string_equal(field(&a, "code"),
+					    requests[i].code);
+			assert_string_equal(field(&a, "field"),
+					    requests[i].field);
 			assert_true(strlen(field(&a, "message")) > 3);
 			assert_non_null(json_object_get(a.body, "hint"));
 		}
-		if (cases[i].status != 200 &&
-		    !str_eq(cases[i].path, "/v1/nodes"))
+		if (requests[i].status != 200 &&
+		    !str_eq(requests[i].path, "/v1/nodes"))
 			assert_int_equal(t.calls, before);
 		json_decref(a.body);
 	}

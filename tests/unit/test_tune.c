@@ -8,103 +8,107 @@
 #include "service.h"
 #include "service_tune.h"
 
+/* Arguments: taken and stored so, or refused. */
+static const struct {
+	const char *args;
+	/* The refusal's field; NULL: it is taken, and stored so. */
+	const char *field;
+	const char *doc;
+} tunings[] = {
+	{ "{}", NULL, "{}" },
+	{ "{\"algo\":\"random\",\"policy\":\"any\"}", NULL, "{}" },
+	{ "{\"algo\":\"maglev\",\"on_dead\":\"reset\"}", NULL,
+	  "{\"balance\":{\"algo\":\"maglev\",\"on_dead\":\"reset\"}}" },
+	{ "{\"policy\":\"prefer-local\"}", NULL,
+	  "{\"balance\":{\"policy\":\"prefer-local\"}}" },
+	{ "{\"affinity\":\"client-ip\"}", NULL,
+	  "{\"balance\":{\"affinity\":10800}}" },
+	{ "{\"affinity\":\"client-ip=60\"}", NULL,
+	  "{\"balance\":{\"affinity\":60}}" },
+	{ "{\"affinity\":\"none\"}", NULL, "{}" },
+	{ "{\"health\":\"tcp\"}", NULL,
+	  "{\"health\":{\"check\":\"tcp\",\"interval_ms\":1000,"
+	  "\"timeout_ms\":500,\"rise\":1,\"fall\":2}}" },
+	{ "{\"health\":\"http:8081:/ok?x=1\",\"health_interval\":"
+	  "\"500ms\",\"health_timeout\":\"2s\",\"health_rise\":3,"
+	  "\"health_fall\":5}",
+	  NULL,
+	  "{\"health\":{\"check\":\"http:8081:/ok?x=1\","
+	  "\"interval_ms\":500,\"timeout_ms\":2000,\"rise\":3,"
+	  "\"fall\":5}}" },
+	{ "{\"health\":\"none\"}", NULL, "{}" },
+	{ "{\"idle_timeout\":\"5d\",\"idle_half_closed\":\"1h\","
+	  "\"idle_udp\":\"30s\"}",
+	  NULL,
+	  "{\"balance\":{\"idle\":432000,\"idle_half_closed\":3600,"
+	  "\"idle_udp\":30}}" },
+	{ "{\"idle_timeout\":\"default\"}", NULL, "{}" },
+	{ "{\"idle_timeout\":\"6d\"}", "idle_timeout", NULL },
+	{ "{\"idle_timeout\":\"121h\"}", "idle_timeout", NULL },
+	{ "{\"idle_timeout\":\"29s\"}", "idle_timeout", NULL },
+	{ "{\"idle_half_closed\":\"never\"}", "idle_half_closed", NULL },
+	{ "{\"idle_udp\":\"25h\"}", "idle_udp", NULL },
+	{ "{\"algo\":\"wrr\"}", "algo", NULL },
+	{ "{\"policy\":\"near\"}", "policy", NULL },
+	{ "{\"on_dead\":\"\"}", "on_dead", NULL },
+	{ "{\"affinity\":\"client-ip=\"}", "affinity", NULL },
+	{ "{\"affinity\":\"client-ip=0\"}", "affinity", NULL },
+	{ "{\"affinity\":\"client-ip=16777216\"}", "affinity", NULL },
+	{ "{\"affinity\":\"cookie\"}", "affinity", NULL },
+	{ "{\"health\":\"http\"}", "health", NULL },
+	{ "{\"health\":\"http:index\"}", "health", NULL },
+	{ "{\"health\":\"http:/a b\"}", "health", NULL },
+	{ "{\"health\":\"http:/a\\r\\nX: y\"}", "health", NULL },
+	{ "{\"health\":\"tcp:0\"}", "health", NULL },
+	{ "{\"health\":\"tcp:65536\"}", "health", NULL },
+	{ "{\"health\":\"tcpx\"}", "health", NULL },
+	{ "{\"health\":\"tcp\",\"health_interval\":\"1ms\"}", "health_interval",
+	  NULL },
+	{ "{\"health\":\"tcp\",\"health_interval\":\"2h\"}", "health_interval",
+	  NULL },
+	{ "{\"health\":\"tcp\",\"health_timeout\":\"s\"}", "health_timeout",
+	  NULL },
+	{ "{\"health\":\"tcp\",\"health_fall\":0}", "health_fall", NULL },
+	{ "{\"health_rise\":2}", "health_rise", NULL },
+};
+
+static void assert_same(const struct tune *a, const struct tune *b)
+{
+	assert_int_equal(a->algo, b->algo);
+	assert_int_equal(a->affinity_s, b->affinity_s);
+	assert_int_equal(a->idle_s, b->idle_s);
+	assert_int_equal(a->idle_half_s, b->idle_half_s);
+	assert_int_equal(a->idle_udp_s, b->idle_udp_s);
+	assert_int_equal(a->health.kind, b->health.kind);
+	assert_string_equal(a->health.path, b->health.path);
+}
+
 static void test_read(void **state)
 {
-	static const struct {
-		const char *args;
-		/* The refusal's field; NULL: it is taken, and stored so. */
-		const char *field;
-		const char *doc;
-	} rows[] = {
-		{ "{}", NULL, "{}" },
-		{ "{\"algo\":\"random\",\"policy\":\"any\"}", NULL, "{}" },
-		{ "{\"algo\":\"maglev\",\"on_dead\":\"reset\"}", NULL,
-		  "{\"balance\":{\"algo\":\"maglev\",\"on_dead\":\"reset\"}}" },
-		{ "{\"policy\":\"prefer-local\"}", NULL,
-		  "{\"balance\":{\"policy\":\"prefer-local\"}}" },
-		{ "{\"affinity\":\"client-ip\"}", NULL,
-		  "{\"balance\":{\"affinity\":10800}}" },
-		{ "{\"affinity\":\"client-ip=60\"}", NULL,
-		  "{\"balance\":{\"affinity\":60}}" },
-		{ "{\"affinity\":\"none\"}", NULL, "{}" },
-		{ "{\"health\":\"tcp\"}", NULL,
-		  "{\"health\":{\"check\":\"tcp\",\"interval_ms\":1000,"
-		  "\"timeout_ms\":500,\"rise\":1,\"fall\":2}}" },
-		{ "{\"health\":\"http:8081:/ok?x=1\",\"health_interval\":"
-		  "\"500ms\",\"health_timeout\":\"2s\",\"health_rise\":3,"
-		  "\"health_fall\":5}",
-		  NULL,
-		  "{\"health\":{\"check\":\"http:8081:/ok?x=1\","
-		  "\"interval_ms\":500,\"timeout_ms\":2000,\"rise\":3,"
-		  "\"fall\":5}}" },
-		{ "{\"health\":\"none\"}", NULL, "{}" },
-		{ "{\"idle_timeout\":\"5d\",\"idle_half_closed\":\"1h\","
-		  "\"idle_udp\":\"30s\"}",
-		  NULL,
-		  "{\"balance\":{\"idle\":432000,\"idle_half_closed\":3600,"
-		  "\"idle_udp\":30}}" },
-		{ "{\"idle_timeout\":\"default\"}", NULL, "{}" },
-		{ "{\"idle_timeout\":\"6d\"}", "idle_timeout", NULL },
-		{ "{\"idle_timeout\":\"121h\"}", "idle_timeout", NULL },
-		{ "{\"idle_timeout\":\"29s\"}", "idle_timeout", NULL },
-		{ "{\"idle_half_closed\":\"never\"}", "idle_half_closed",
-		  NULL },
-		{ "{\"idle_udp\":\"25h\"}", "idle_udp", NULL },
-		{ "{\"algo\":\"wrr\"}", "algo", NULL },
-		{ "{\"policy\":\"near\"}", "policy", NULL },
-		{ "{\"on_dead\":\"\"}", "on_dead", NULL },
-		{ "{\"affinity\":\"client-ip=\"}", "affinity", NULL },
-		{ "{\"affinity\":\"client-ip=0\"}", "affinity", NULL },
-		{ "{\"affinity\":\"client-ip=16777216\"}", "affinity", NULL },
-		{ "{\"affinity\":\"cookie\"}", "affinity", NULL },
-		{ "{\"health\":\"http\"}", "health", NULL },
-		{ "{\"health\":\"http:index\"}", "health", NULL },
-		{ "{\"health\":\"http:/a b\"}", "health", NULL },
-		{ "{\"health\":\"http:/a\\r\\nX: y\"}", "health", NULL },
-		{ "{\"health\":\"tcp:0\"}", "health", NULL },
-		{ "{\"health\":\"tcp:65536\"}", "health", NULL },
-		{ "{\"health\":\"tcpx\"}", "health", NULL },
-		{ "{\"health\":\"tcp\",\"health_interval\":\"1ms\"}",
-		  "health_interval", NULL },
-		{ "{\"health\":\"tcp\",\"health_interval\":\"2h\"}",
-		  "health_interval", NULL },
-		{ "{\"health\":\"tcp\",\"health_timeout\":\"s\"}",
-		  "health_timeout", NULL },
-		{ "{\"health\":\"tcp\",\"health_fall\":0}", "health_fall",
-		  NULL },
-		{ "{\"health_rise\":2}", "health_rise", NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(tunings); i++) {
 		AUTO(json_freep)
-		json_t *args = json_loads(rows[i].args, 0, NULL);
+		json_t *args = json_loads(tunings[i].args, 0, NULL);
 		AUTO(json_freep) json_t *doc = json_object();
 		AUTO(json_freep) json_t *want = NULL;
 		struct tune tune = { 0 }, again = { 0 };
 		struct refusal r = { 0 };
 		int err = tune_read(&tune, args, &r);
 
-		if (!err != !rows[i].field)
-			fail_msg("%s: %d %s", rows[i].args, err, r.message);
+		if (!err != !tunings[i].field)
+			fail_msg("%s: %d %s", tunings[i].args, err, r.message);
 		if (err) {
-			assert_string_equal(r.field, rows[i].field);
+			assert_string_equal(r.field, tunings[i].field);
 			assert_true(*r.hint);
 			continue;
 		}
-		want = json_loads(rows[i].doc, 0, NULL);
+		want = json_loads(tunings[i].doc, 0, NULL);
 		tune_to_json(&tune, doc);
 		if (!json_equal(doc, want))
-			fail_msg("%s is stored as %s", rows[i].args,
+			fail_msg("%s is stored as %s", tunings[i].args,
 				 json_line(doc));
 		assert_int_equal(tune_from_json(&again, doc), 0);
-		assert_int_equal(again.algo, tune.algo);
-		assert_int_equal(again.affinity_s, tune.affinity_s);
-		assert_int_equal(again.idle_s, tune.idle_s);
-		assert_int_equal(again.idle_half_s, tune.idle_half_s);
-		assert_int_equal(again.idle_udp_s, tune.idle_udp_s);
-		assert_int_equal(again.health.kind, tune.health.kind);
-		assert_string_equal(again.health.path, tune.health.path);
+		assert_same(&again, &tune);
 	}
 }
 
