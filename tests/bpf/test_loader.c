@@ -493,6 +493,7 @@ static void test_frontend_churn(void **state)
 	/* A run of 16381 slots takes 1024 of 262144 places. */
 	for (size_t i = 0; i < 200; i++)
 		OK(ebpf_frontend_put(w->bpf, &fe, set, ARRAY_LEN(set) - i % 2));
+	/* Slots are used again a second after they were freed. */
 	usleep(1100 * 1000);
 	for (size_t i = 0; i < 200; i++)
 		OK(ebpf_frontend_put(w->bpf, &fe, set, ARRAY_LEN(set) - i % 2));
@@ -597,6 +598,7 @@ static void test_id_reused(void **state)
 	balance(UDP, 1U << 3);
 	assert_int_equal(asked(UDP, 5003, 0), 3);
 	balance(UDP, 0);
+	/* Ids too rest for a second. */
 	usleep(1100 * 1000);
 	balance(UDP, 1U << 4);
 	assert_int_equal(asked(UDP, 5003, 0), 4);

@@ -251,6 +251,7 @@ static void test_affinity_ends(void **state)
 	/* Known by hash alone it would be another's with good odds. */
 	PUT(&fe, 1, 65535);
 	assert_int_equal(asked(TCP, 6101, SYN), 1);
+	/* The second that it lasts is over. */
 	usleep(1100 * 1000);
 	assert_int_equal(asked(TCP, 6102, SYN), 2);
 }

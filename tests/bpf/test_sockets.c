@@ -143,6 +143,7 @@ static void test_connect_stranger(void **state)
 	(void)state;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	assert_int_equal(sock_connect(fd, "10.80.0.5", 80), -EINPROGRESS);
+	/* Nothing comes of it. */
 	usleep(QUIET_MS * 1000);
 	assert_false(kernel_peer_is("c", "10.1.0.11", 8080));
 	assert_true(world_drops(w, "isolation").one > before.one);

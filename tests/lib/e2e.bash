@@ -176,6 +176,24 @@ serve_on()
 	until_true 5 grep -q listening "$RUN/out/srv-$host-$name"
 }
 
+# --- load -----------------------------------------------------------------
+
+# has_begun NAME: nd-load or nd-crowd in the background had its answers.
+has_begun() { grep -qE '^(begun|open)$' "$RUN/out/$1"; }
+
+# for_a_while SECONDS: time itself is the subject: what goes on meanwhile is
+# counted, or must not happen.
+for_a_while() { sleep "$1"; }
+
+# unharmed NAME: the load is ended; it had answers, and no failure.
+unharmed()
+{
+	job_end "$1"
+	until_true 20 grep -q ' ok, ' "$RUN/out/$1"
+	echo "$1: $(grep -vE '^(begun|open)$' "$RUN/out/$1")"
+	grep -q ' [1-9][0-9]* ok, 0 failed' "$RUN/out/$1"
+}
+
 # --- asking ---------------------------------------------------------------
 
 # One line from an echo server: "NAME from CLIENT:PORT at OWN:PORT".

@@ -170,6 +170,12 @@ static const struct mode {
 	{ "dns", question },
 };
 
+static void begun(void)
+{
+	puts("begun");
+	fflush(stdout);
+}
+
 static int run(const struct mode *mode, long seconds)
 {
 	long ok = 0, failed = 0, longest = 0;
@@ -190,8 +196,9 @@ static int run(const struct mode *mode, long seconds)
 				mode->name, before - start, strerror(-err));
 		if (err)
 			failed++;
-		else
-			ok++;
+		else if (!ok++)
+			/* Who waits for it is told at once. */
+			begun();
 		next += PERIOD_MS;
 		if (next > now_ms())
 			poll(NULL, 0, (int)(next - now_ms()));

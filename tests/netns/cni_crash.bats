@@ -72,7 +72,7 @@ begin()
 		>"$RUN/out/result" 3>&- &
 	plugin=$!
 }
-wait_ms() { sleep "$(printf '0.%03d' "$1")"; }
+wait_ms() { for_a_while "$(printf '0.%03d' "$1")"; }
 
 @test "fifty ADDs at once, each with an address of its own" {
 	start=$(now_ms)

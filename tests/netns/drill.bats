@@ -60,21 +60,24 @@ job()
 
 load_start()
 {
-	local vip gw
+	local vip gw name
 
 	vip=$(svc_vip 1 web)
 	gw=$(n 1 network inspect default | jq -r '.[0].gateway')
 	loads=""
 	job pod-hold client "$BIN/nd-crowd" hold "$vip" 80 500 600
 	job mesh-hold ext "$BIN/nd-crowd" hold 192.0.2.1 8080 500 600
-	until_true 20 grep -q open "$RUN/out/load-pod-hold"
-	until_true 20 grep -q open "$RUN/out/load-mesh-hold"
+	until_true 20 has_begun load-pod-hold
+	until_true 20 has_begun load-mesh-hold
 	job pod-new client "$BIN/nd-load" new "$vip" 80 600
 	job mesh-new ext "$BIN/nd-load" new 192.0.2.1 8080 600
 	job pod-dns client "$BIN/nd-load" dns "$gw" web 600
 	job pod-seq client "$BIN/nd-crowd" seq "$(pod_ip 2 num)" 9000 500 600
 	job vip-seq client "$BIN/nd-crowd" seq "$(svc_vip 1 num)" 9000 500 600
 	job mesh-seq ext "$BIN/nd-crowd" seq 192.0.2.1 9000 500 600
+	for name in pod-new mesh-new pod-dns; do
+		until_true 10 has_begun "load-$name"
+	done
 }
 
 lost_by() { sed -n 's/^seq: .* ok, \([0-9]*\) lost.*/\1/p' "$RUN/out/$1-seq"; }
@@ -86,18 +89,16 @@ load_end()
 	local name bad=0
 
 	# Each connection speaks once more.
-	sleep 1.1
+	for_a_while 1.1
 	for name in $loads; do
 		job_end "load-$name"
 	done
 	for name in $loads; do
 		until_true 20 grep -q ' ok, ' "$RUN/out/load-$name"
-		echo "$name: $(grep -v open "$RUN/out/load-$name")"
-		[[ $name != *-seq ]] || continue
-		grep -q ' [1-9][0-9]* ok, 0 failed' "$RUN/out/load-$name" ||
-			bad=1
+		[[ $name == *-seq ]] || unharmed "load-$name" || bad=1
 	done
 	for name in pod vip mesh; do
+		echo "$name-seq: $(lost_by "load-$name") lost"
 		[[ $(lost_by "load-$name") -le $1 ]] || bad=1
 	done
 	return "$bad"
@@ -113,7 +114,7 @@ most_lost()
 
 @test "the load alone" {
 	load_start
-	sleep 2
+	for_a_while 2
 	load_end 100
 	most_lost >"$RUN/out/baseline"
 }
@@ -122,7 +123,7 @@ most_lost()
 	load_start
 	for ((i = 0; i < kills; i++)); do
 		lab kill $((i % 2 + 1))
-		sleep 0.3
+		for_a_while 0.3
 		lab start $((i % 2 + 1))
 	done
 	load_end "$(cat "$RUN/out/baseline")"

@@ -195,7 +195,7 @@ all_pods() { [[ $(n 1 pod ls -o json | jq length) -eq $1 ]]; }
 	refused 1 store n 1 network create nostore
 	[ $(($(now_ms) - start)) -lt 8000 ]
 	# Longer than a lease: nobody is thrown out by the store's absence.
-	sleep 5
+	for_a_while 5
 	[ "$(who 20 ask_pod 1 client tcp "$vip" 80)" = "web-2 web-3" ]
 }
 

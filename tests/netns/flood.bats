@@ -49,7 +49,7 @@ served()
 unbroken()
 {
 	# Each of them speaks once more.
-	sleep 1.1
+	for_a_while 1.1
 	job_end "$1"
 	until_true 20 grep -q ' ok, ' "$RUN/out/$1"
 	cat "$RUN/out/$1"

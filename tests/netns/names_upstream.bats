@@ -171,13 +171,10 @@ is_zone_state()
 		background load "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
 			pod exec client -- "$BIN/nd-load" dns "$gw" redis 60
 		# One that has lived is followed at once.
-		sleep 5.2
+		for_a_while 5.2
 		kill -KILL "$(dns_pid)"
-		sleep 0.5
-		job_end load
-		until_true 5 grep -q ' ok, ' "$RUN/out/load"
-		cat "$RUN/out/load"
-		grep -q ' [1-9][0-9]* ok, 0 failed' "$RUN/out/load"
+		for_a_while 0.5
+		unharmed load
 		longest=$(sed -n 's/.*longest \([0-9]*\) ms.*/\1/p' \
 			"$RUN/out/load")
 		((longest >= best)) || best=$longest
