@@ -35,6 +35,13 @@ struct row {
 	struct spec out;
 };
 
+/* Who sends, which is a hook and a link; and what becomes of it. */
+#define BY_POD(dev) FROM_POD, dev
+#define BY_UPLINK FROM_UPLINK, "up0"
+#define BY_HOST TO_OVERLAY, "netd0"
+#define SENT REDIRECT, NULL
+#define DROPPED(reason) DROP, reason
+
 /* A row ends where the rest is zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
