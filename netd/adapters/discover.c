@@ -282,10 +282,12 @@ static json_t *pod_part(const struct container *c, struct pod *pod,
 		if (name)
 			service = name;
 		json_array_append_new(
-			nets, json_pack("{s:s, s:o, s:o}", "network",
-					pod->nets[i].network, "ip",
-					json_ip(&pod->nets[i].addr), "names",
-					pod_aliases(pod, &pod->nets[i])));
+			nets,
+			json_pack("{s:s, s:o, s:o, s:o}", "network",
+				  pod->nets[i].network, "ip",
+				  json_ip(&pod->nets[i].addr), "ip6",
+				  json_ip_or_none(&pod->nets[i].addr6), "names",
+				  pod_aliases(pod, &pod->nets[i])));
 	}
 	return json_pack("{s:s, s:s, s:o}", "pod", pod->name, "service",
 			 service, "networks", nets);

@@ -178,14 +178,15 @@ static json_t *ep_json(const struct docker *d, const struct docker_ep *ep)
 	const struct docker_net *dn = docker_net(d, ep->net);
 	char mac[MAC_STRLEN];
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o}",
-			 "gateway", dn ? docker_gateways[dn->gateway] : "",
-			 "id", ep->id, "network_id", ep->net, "network",
-			 ep->network, "ip", json_ip(&ep->addr), "mac",
-			 mac_str(&ep->mac, mac), "pod", ep->pod, "name",
-			 pod ? pod_shown_name(pod) : "", "state",
-			 at ? hands[at->hand] : states[ep->state], "ports",
-			 ports_json(at ? pod : NULL, ep->network));
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o}",
+		"gateway", dn ? docker_gateways[dn->gateway] : "", "id", ep->id,
+		"network_id", ep->net, "network", ep->network, "ip",
+		json_ip(&ep->addr), "ip6", json_ip_or_none(&ep->addr6), "mac",
+		mac_str(&ep->mac, mac), "pod", ep->pod, "name",
+		pod ? pod_shown_name(pod) : "", "state",
+		at ? hands[at->hand] : states[ep->state], "ports",
+		ports_json(at ? pod : NULL, ep->network));
 }
 
 /* What the other's default route makes impossible. */

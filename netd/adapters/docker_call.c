@@ -269,10 +269,11 @@ static void capabilities(struct docker *d, struct http_request *req)
 				    "GwAllocChecker", false));
 }
 
+/* The MAC is what two addresses of one endpoint are known by. */
 static void ipam_capabilities(struct docker *d, struct http_request *req)
 {
 	(void)d;
-	docker_reply(req, json_pack("{s:b, s:b}", "RequiresMACAddress", false,
+	docker_reply(req, json_pack("{s:b, s:b}", "RequiresMACAddress", true,
 				    "RequiresRequestReplay", false));
 }
 

@@ -58,13 +58,21 @@ struct docker_pool {
 	UT_hash_handle hh;
 };
 
+/*
+ * An address of the primary subnet, and with it the one beside it: of one
+ * endpoint the engine asks for IPv4, then for IPv6, with the same MAC.
+ */
 struct docker_addr {
 	struct ip_addr addr;
 	char network[NAME_LEN];
+	/* Whose it will be; all zero where the engine does not say. */
+	struct mac_addr mac;
 	/* The endpoint that has it, or "". */
 	char endpoint[DOCKER_ID_LEN];
 	/* Kept for its network's life (--aux-address). */
 	bool aux;
+	/* It was the IPv6 address that was asked for, alone. */
+	bool by6;
 	/* Given back while its endpoint was not: goes with that. */
 	bool released;
 	int64_t since;
@@ -78,6 +86,8 @@ struct docker_ep {
 	char net[DOCKER_ID_LEN];
 	char network[NAME_LEN];
 	struct ip_addr addr;
+	/* Its pair, where Docker's network has IPv6. */
+	struct ip_addr addr6;
 	struct mac_addr mac;
 	json_t *aliases;
 	bool asks_host;
@@ -157,6 +167,12 @@ void docker_ep_drop(struct docker *d, struct docker_ep *ep);
 
 struct docker_addr *docker_addr(const struct docker *d,
 				const struct ip_addr *addr);
+/* Is it for an endpoint that is still to be made? */
+bool docker_addr_waits(const struct docker *d, const struct docker_addr *a);
+/* The last such one that was asked for with this MAC. */
+struct docker_addr *docker_addr_waiting(const struct docker *d,
+					const char *network,
+					const struct mac_addr *mac);
 /* Of the model's holds, too. */
 int docker_addr_save(struct docker *d, struct docker_addr *addr);
 void docker_addr_drop(struct docker *d, struct docker_addr *addr);
@@ -173,6 +189,8 @@ bool docker_made_del(struct docker *d, const char *network);
 
 /* The engine has given up a network of this pool without a word. */
 void docker_net_give_up(struct docker *d, const char *network);
+/* One that Docker has made, and that nobody uses yet. */
+bool docker_net_is_fresh(const struct net *net);
 /* Removes a network that was made for nothing. */
 void docker_unmake(struct docker *d, const char *network);
 /* Takes the endpoint's pod, and its address when that was given back. */

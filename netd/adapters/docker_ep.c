@@ -12,6 +12,7 @@
 #include "ipam.h"
 #include "netd/log.h"
 #include "network.h"
+#include "pair.h"
 #include "pod.h"
 
 #define DNS_SERVERS "com.docker.network.endpoint.dnsservers"
@@ -110,11 +111,42 @@ static int read_mac(const struct docker *d, const char *text,
 		      mac_str(&ep->mac, mac), owner->name, ep->network);
 }
 
+/* Where there is one: it goes with the endpoint's other. */
+static int read_address6(const struct docker *d, json_t *interface,
+			 struct docker_ep *ep, struct refusal *r)
+{
+	json_t *field = json_object_get(interface, "AddressIPv6");
+	const char *text = json_string_value(field);
+	const struct net *net = model_net(d->cfg.model, ep->network);
+	char ip[IP_STRLEN], ip6[IP_STRLEN];
+	struct ip_addr primary;
+	struct ip_prefix p;
+
+	if (!field || json_is_null(field) || (text && !*text))
+		return 0;
+	if (json_read_prefix(field, &p) || ip_is_v4(&p.addr))
+		return refuse(r, API_INVALID, "Interface", NULL,
+			      "AddressIPv6 is no address of netd's IPAM");
+	if (!net)
+		return refuse(r, API_NOT_FOUND, "Interface",
+			      "see: netctl network ls",
+			      "network \"%s\" is not there any more",
+			      ep->network);
+	primary = pair_primary(net, &p.addr);
+	if (!net_is_dual(net) || !ip_eq(&primary, &ep->addr))
+		return refuse(r, API_CONFLICT, "Interface",
+			      "start the container again",
+			      "addresses %s and %s are no pair on network "
+			      "\"%s\"",
+			      ip_str(&ep->addr, ip), ip_str(&p.addr, ip6),
+			      ep->network);
+	ep->addr6 = p.addr;
+	return 0;
+}
+
 static int read_address(const struct docker *d, json_t *interface,
 			struct docker_ep *ep, struct refusal *r)
 {
-	const char *six =
-		json_string_value(json_object_get(interface, "AddressIPv6"));
 	const struct docker_addr *a;
 	struct ip_prefix p;
 	char ip[IP_STRLEN];
@@ -122,10 +154,6 @@ static int read_address(const struct docker *d, json_t *interface,
 	if (json_read_prefix(json_object_get(interface, "Address"), &p))
 		return refuse(r, API_INVALID, "Interface", NULL,
 			      "the endpoint has no address of netd's IPAM");
-	if (six && *six)
-		return refuse(r, API_UNSUPPORTED, "Interface",
-			      "leave --ip6 out",
-			      "Docker's containers get IPv4 alone");
 	ep->addr = p.addr;
 	a = docker_addr(d, &p.addr);
 	if (!a || !str_eq(a->network, ep->network))
@@ -139,7 +167,7 @@ static int read_address(const struct docker *d, json_t *interface,
 			      "start the container again",
 			      "address %s is endpoint %.12s's",
 			      ip_str(&p.addr, ip), a->endpoint);
-	return 0;
+	return read_address6(d, interface, ep, r);
 }
 
 static void reply_endpoint(struct http_request *req, const struct docker_ep *ep)
@@ -278,6 +306,7 @@ static int offer(struct docker *d, struct http_request *req,
 	struct attachment at = {
 		.vni = net->vni,
 		.addr = ep->addr,
+		.addr6 = ep->addr6,
 		.mac = ep->mac,
 		.asks_host = ep->asks_host,
 	};
@@ -315,17 +344,14 @@ static int offer(struct docker *d, struct http_request *req,
 	return reconcile_pod_offer(d->cfg.reconcile, pod, &at, r);
 }
 
-static json_t *vip_routes(const struct net *net)
+static void add_routes(json_t *list, const struct ip_prefix *vips, uint32_t len,
+		       const struct ip_addr *gateway)
 {
-	struct ip_addr gateway = net_gateway(net);
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < net->vips_len; i++)
+	for (uint32_t i = 0; i < len; i++)
 		json_array_append_new(
 			list, json_pack("{s:o, s:i, s:o}", "Destination",
-					json_prefix(&net->vips[i]), "RouteType",
-					0, "NextHop", json_ip(&gateway)));
-	return list;
+					json_prefix(&vips[i]), "RouteType", 0,
+					"NextHop", json_ip(gateway)));
 }
 
 static void reply_join(struct docker *d, struct http_request *req,
@@ -335,16 +361,23 @@ static void reply_join(struct docker *d, struct http_request *req,
 	bool internal = dn->internal || net->internal;
 	bool ours = !internal && dn->gateway == DOCKER_GATEWAY_NETD;
 	bool dockers = !internal && dn->gateway == DOCKER_GATEWAY_DOCKER;
-	struct ip_addr gateway = net_gateway(net);
+	bool dual = !ip_is_none(&ep->addr6);
+	struct ip_addr gateway = net_gateway(net), gateway6 = net_gateway6(net);
+	json_t *routes = json_array();
 	struct pod *pod;
 	struct attachment *at = docker_ep_attachment(d, ep, &pod);
 	json_t *reply = json_pack("{s:{s:s, s:s}, s:o, s:b}", "InterfaceName",
 				  "SrcName", at->ifname, "DstPrefix", "eth",
-				  "StaticRoutes", vip_routes(net),
+				  "StaticRoutes", routes,
 				  "DisableGatewayService", !ours && !dockers);
 
+	add_routes(routes, net->vips, net->vips_len, &gateway);
+	if (dual)
+		add_routes(routes, net->vips6, net->vips6_len, &gateway6);
 	if (ours)
 		json_object_set_new(reply, "Gateway", json_ip(&gateway));
+	if (ours && dual)
+		json_object_set_new(reply, "GatewayIPv6", json_ip(&gateway6));
 	docker_reply(req, reply);
 }
 
@@ -465,8 +498,9 @@ static int read_port(json_t *row, const char *network, struct pod_port *ret,
 			      "\"%.64s\" is not an address", host);
 	if (host && *host && !ip_is_v4(&ret->host))
 		return refuse(r, API_UNSUPPORTED, "Options",
-			      "publish on IPv4 addresses",
-			      "Docker's containers get IPv4 alone");
+			      "leave the address out: the port answers on "
+			      "all of the node's, of both families",
+			      "a port cannot be published on %s alone", host);
 	/* 0.0.0.0 is every address, as none is. */
 	if (ip_is_v4(&ret->host) && !ip_v4(&ret->host))
 		ret->host = (struct ip_addr){ 0 };

@@ -8,6 +8,7 @@
 
 #include "netd/log.h"
 #include "network.h"
+#include "pair.h"
 
 #define GENERIC "com.docker.network.generic"
 #define INTERNAL "com.docker.network.internal"
@@ -42,12 +43,17 @@ static void put_engines(struct call *call, struct net *net, json_t *engines,
 	call_put(call, doc, "c/nets/%s", net->name);
 }
 
+bool docker_net_is_fresh(const struct net *net)
+{
+	return is_dockers(net) && !json_object_size(engines_of(net)) &&
+	       !net->endpoints && !net->services;
+}
+
 /* One that Docker has just made for this is made internal, no other. */
 static int check_internal(struct call *call, const struct net *net)
 {
 	if (!call_bool(call, "internal") || net->internal ||
-	    (is_dockers(net) && !json_object_size(engines_of(net)) &&
-	     !net->endpoints && !net->services))
+	    docker_net_is_fresh(net))
 		return 0;
 	return refuse(&call->refusal, API_CONFLICT, "Options",
 		      "leave --internal out, or choose another netd.network",
@@ -200,38 +206,47 @@ static bool is_set(json_t *options, const char *name)
 	return json_is_true(json_object_get(options, name));
 }
 
-/* The one pool must be ours: another IPAM gives one address out twice. */
-static const struct net *find_net(const struct docker *d,
-				  struct http_request *req, struct refusal *r)
+/*
+ * The gateway of a family's one pool, which must be ours: another IPAM gives
+ * one address out twice. The pool's id is not among what is said here.
+ */
+static int read_pool(const struct http_request *req, const char *field,
+		     struct ip_addr *ret, struct refusal *r)
 {
-	json_t *data = json_object_get(req->args, "IPv4Data");
+	json_t *data = json_object_get(req->args, field);
 	json_t *first = json_array_get(data, 0);
 	const char *space =
 		json_string_value(json_object_get(first, "AddressSpace"));
 	struct ip_prefix gateway;
 
-	if (!space || !str_eq(space, DOCKER_SPACE)) {
-		refuse(r, API_UNSUPPORTED, "IPv4Data", CREATE,
-		       "Docker's own IPAM gives the same addresses out on "
-		       "every host");
+	if (!space || !str_eq(space, DOCKER_SPACE))
+		return refuse(r, API_UNSUPPORTED, field, CREATE,
+			      "Docker's own IPAM gives the same addresses out "
+			      "on every host");
+	if (json_array_size(data) > 1)
+		return refuse(r, API_UNSUPPORTED, field,
+			      "give one --subnet of each family",
+			      "a network of netd has one subnet");
+	if (json_read_prefix(json_object_get(first, "Gateway"), &gateway))
+		return refuse(r, API_INVALID, field, NULL,
+			      "Gateway is no address of netd's IPAM");
+	*ret = gateway.addr;
+	return 0;
+}
+
+static const struct net *find_net(const struct docker *d,
+				  const struct http_request *req,
+				  struct refusal *r)
+{
+	struct ip_addr gateway;
+
+	if (read_pool(req, "IPv4Data", &gateway, r))
 		return NULL;
-	}
-	if (json_array_size(data) > 1) {
-		refuse(r, API_UNSUPPORTED, "IPv4Data", "give one --subnet",
-		       "a network of netd has one subnet");
-		return NULL;
-	}
-	/* The pool's id is not among what is said here; its gateway is. */
-	if (json_read_prefix(json_object_get(first, "Gateway"), &gateway)) {
-		refuse(r, API_INVALID, "IPv4Data", NULL,
-		       "Gateway is no address of netd's IPAM");
-		return NULL;
-	}
 	for (const struct net *net = d->cfg.model->nets; net;
 	     net = net->hh.next) {
 		struct ip_addr own = net_gateway(net);
 
-		if (net->rev && ip_eq(&own, &gateway.addr))
+		if (net->rev && ip_eq(&own, &gateway))
 			return net;
 	}
 	refuse(r, API_NOT_FOUND, "IPv4Data", "create the network again",
@@ -239,10 +254,32 @@ static const struct net *find_net(const struct docker *d,
 	return NULL;
 }
 
+/* --ipv6 and a pool of it, or neither. */
+static int check_v6(const struct http_request *req, const struct net *net,
+		    struct refusal *r)
+{
+	bool is_asked = is_set(json_object_get(req->args, "Options"), IPV6);
+	bool has_pool = json_array_size(json_object_get(req->args, "IPv6Data"));
+	struct ip_addr gateway, own = net_gateway6(net);
+
+	if (!is_asked && !has_pool)
+		return 0;
+	if (!has_pool)
+		return refuse(r, API_INVALID, "IPv6Data",
+			      "give the network's IPv6 --subnet as well",
+			      "--ipv6 without an IPv6 subnet");
+	if (read_pool(req, "IPv6Data", &gateway, r))
+		return -EINVAL;
+	if (net_is_dual(net) && ip_eq(&own, &gateway))
+		return 0;
+	return refuse(r, API_CONFLICT, "IPv6Data", "create the network again",
+		      "the IPv6 pool is not that of network \"%s\"", net->name);
+}
+
 /* ---- calls ---- */
 
 /* Addresses that were asked for before, for whatever is no container. */
-static void keep_aux(struct docker *d, json_t *data)
+static void keep_aux(struct docker *d, const struct net *net, json_t *data)
 {
 	json_t *aux = json_object_get(json_array_get(data, 0), "AuxAddresses");
 	const char *key;
@@ -252,8 +289,10 @@ static void keep_aux(struct docker *d, json_t *data)
 		struct docker_addr *a = NULL;
 		struct ip_prefix p;
 
-		if (!json_read_prefix(value, &p))
+		if (!json_read_prefix(value, &p)) {
+			p.addr = pair_primary(net, &p.addr);
 			a = docker_addr(d, &p.addr);
+		}
 		if (a) {
 			a->aux = true;
 			docker_addr_save(d, a);
@@ -266,6 +305,7 @@ static void join_done(struct docker *d, struct http_request *req, json_t *args,
 {
 	const char *name = json_string_value(json_object_get(args, "name"));
 	const char *id = json_string_value(json_object_get(args, "id"));
+	const struct net *model = model_net(d->cfg.model, name);
 	struct docker_net *net;
 
 	(void)reply;
@@ -293,7 +333,10 @@ static void join_done(struct docker *d, struct http_request *req, json_t *args,
 		return;
 	}
 	docker_made_del(d, name);
-	keep_aux(d, json_object_get(req->args, "IPv4Data"));
+	if (model) {
+		keep_aux(d, model, json_object_get(req->args, "IPv4Data"));
+		keep_aux(d, model, json_object_get(req->args, "IPv6Data"));
+	}
 	docker_reply(req, json_object());
 }
 
@@ -309,15 +352,11 @@ void docker_create_network(struct docker *d, struct http_request *req)
 	net = find_net(d, req, &r);
 	if (net)
 		memcpy(want.network, net->name, sizeof(want.network));
-	if (net && (is_set(options, IPV6) ||
-		    json_array_size(json_object_get(req->args, "IPv6Data"))))
-		refuse(&r, API_UNSUPPORTED, "IPv6Data", "leave --ipv6 out",
-		       "Docker's containers get IPv4 alone");
-	else if (net && had && !str_eq(had->network, net->name))
+	if (net && had && !str_eq(had->network, net->name))
 		refuse(&r, API_CONFLICT, "NetworkID", NULL,
 		       "Docker's network %.12s is \"%s\" already", id,
 		       had->network);
-	else if (net)
+	else if (net && !check_v6(req, net, &r))
 		read_options(json_object_get(options, GENERIC), &want, &r);
 	if (r.code != API_OK) {
 		docker_refuse(req, &r);

@@ -121,6 +121,24 @@ struct docker_addr *docker_addr(const struct docker *d,
 	return a;
 }
 
+bool docker_addr_waits(const struct docker *d, const struct docker_addr *a)
+{
+	return !a->aux && !a->by6 && !docker_ep(d, a->endpoint);
+}
+
+struct docker_addr *docker_addr_waiting(const struct docker *d,
+					const char *network,
+					const struct mac_addr *mac)
+{
+	struct docker_addr *last = NULL;
+
+	for (struct docker_addr *a = d->addrs; a; a = a->hh.next)
+		if (!memcmp(&a->mac, mac, sizeof(*mac)) &&
+		    str_eq(a->network, network) && docker_addr_waits(d, a))
+			last = a;
+	return last;
+}
+
 static void addr_add(struct docker *d, struct docker_addr *a)
 {
 	if (!docker_addr(d, &a->addr))
@@ -130,13 +148,14 @@ static void addr_add(struct docker *d, struct docker_addr *a)
 
 int docker_addr_save(struct docker *d, struct docker_addr *a)
 {
-	char ip[IP_STRLEN];
+	char ip[IP_STRLEN], mac[MAC_STRLEN];
 
 	addr_add(d, a);
 	return save(d, "addrs", ip_str(&a->addr, ip),
-		    json_pack("{s:s, s:s, s:b, s:b}", "network", a->network,
-			      "endpoint", a->endpoint, "aux", a->aux,
-			      "released", a->released));
+		    json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "network",
+			      a->network, "endpoint", a->endpoint, "mac",
+			      mac_str(&a->mac, mac), "aux", a->aux, "by6",
+			      a->by6, "released", a->released));
 }
 
 void docker_addr_drop(struct docker *d, struct docker_addr *a)
@@ -161,6 +180,8 @@ static void load_addr(void *arg, const char *key, const char *value)
 		return;
 	}
 	json_get_str(doc, "endpoint", a->endpoint, sizeof(a->endpoint));
+	json_get_mac(doc, &a->mac);
+	a->by6 = json_is_true(json_object_get(doc, "by6"));
 	a->aux = json_is_true(json_object_get(doc, "aux"));
 	a->released = json_is_true(json_object_get(doc, "released"));
 	a->since = mono_ms();
@@ -180,12 +201,13 @@ struct docker_ep *docker_ep(const struct docker *d, const char *id)
 int docker_ep_save(struct docker *d, struct docker_ep *ep)
 {
 	char mac[MAC_STRLEN];
-	json_t *doc =
-		json_pack("{s:s, s:s, s:o, s:s, s:O, s:b, s:i, s:s}", "net",
-			  ep->net, "network", ep->network, "ip",
-			  json_ip(&ep->addr), "mac", mac_str(&ep->mac, mac),
-			  "aliases", ep->aliases, "asks_host", ep->asks_host,
-			  "state", (int)ep->state, "pod", ep->pod);
+	json_t *doc = json_pack("{s:s, s:s, s:o, s:o, s:s, s:O, s:b, s:i, s:s}",
+				"net", ep->net, "network", ep->network, "ip",
+				json_ip(&ep->addr), "ip6",
+				json_ip_or_none(&ep->addr6), "mac",
+				mac_str(&ep->mac, mac), "aliases", ep->aliases,
+				"asks_host", ep->asks_host, "state",
+				(int)ep->state, "pod", ep->pod);
 
 	if (!docker_ep(d, ep->id))
 		HASH_ADD_STR(d->eps, id, ep);
@@ -216,6 +238,8 @@ static int read_ep(json_t *doc, struct docker_ep *ep)
 	    json_get_mac(doc, &ep->mac) || json_get_u32(doc, "state", &state) ||
 	    state >= DOCKER_STATE_MAX)
 		return -EINVAL;
+	if (json_read_ip(json_object_get(doc, "ip6"), &ep->addr6))
+		memset(&ep->addr6, 0, sizeof(ep->addr6));
 	ep->state = (enum docker_state)state;
 	ep->asks_host = json_is_true(json_object_get(doc, "asks_host"));
 	ep->aliases =

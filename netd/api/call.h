@@ -109,6 +109,10 @@ int call_until(struct call *call, int64_t *until);
  * is none yet. */
 struct ip_prefix call_ula(struct call *call);
 
+/* Gives a network of IPv4 alone an IPv6 subnet beside it (NULL: one that is
+ * picked), and a range of VIPs. */
+int call_net_add_v6(struct call *call, struct net *net, const char *subnet);
+
 /*
  * An address for a pod on the network (want none: any): 0, 1 with the change
  * in the transaction (OPS_AGAIN), or -EINVAL refused.

@@ -119,6 +119,16 @@ static int pick_v6(struct call *call, const struct subnets *want,
 	return net_subnets_check(&net->subnet, &subnet, r);
 }
 
+int call_net_add_v6(struct call *call, struct net *net, const char *subnet)
+{
+	struct subnets want = { .is_v4_wanted = true };
+
+	if (subnet &&
+	    net_subnet_check(call->m, subnet, &want.v6, &call->refusal))
+		return -EINVAL;
+	return pick_v6(call, &want, net);
+}
+
 static int pick_subnets(struct call *call, struct net *net)
 {
 	struct subnets want;

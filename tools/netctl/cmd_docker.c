@@ -17,6 +17,7 @@ static const struct out_column container_columns[] = {
 	{ "STATE", "state", OUT_STATE, NULL },
 	{ "NETWORK", "network", 0, NULL },
 	{ "IP", "ip", 0, NULL },
+	{ "IP6", "ip6", OUT_IF_ANY, NULL },
 	{ "PORTS", "ports", OUT_IF_ANY, NULL },
 	{ "SERVICE", "service", OUT_IF_ANY, NULL },
 	{ "POD", "pod", OUT_WIDE, NULL },
