@@ -75,8 +75,9 @@ docker_image()
 	cat >"$root/www/cgi-bin/who" <<-'END'
 		#!/bin/sh
 		printf 'Content-Type: text/plain\r\n\r\n'
-		addr=${REMOTE_ADDR#\[::ffff:}
-		echo "$(hostname) from ${addr%]}"
+		addr=${REMOTE_ADDR#\[}
+		addr=${addr%]}
+		echo "$(hostname) from ${addr#::ffff:}"
 	END
 	chmod +x "$root/www/cgi-bin/who"
 	tar -C "$root" -c . | dkn "$1" import - box >/dev/null

@@ -45,6 +45,7 @@ web()
 }
 
 ip_of() { dkn "$1" inspect -f "{{(index .NetworkSettings.Networks \"${3:-blue}\").IPAddress}}" "$2"; }
+ip6_of() { dkn "$1" inspect -f "{{(index .NetworkSettings.Networks \"$3\").GlobalIPv6Address}}" "$2"; }
 ask() { timeout 5 curl -s -m 3 "http://$1/cgi-bin/who"; }
 export -f ask
 inside() { dkn "$1" exec "$2" timeout 5 wget -qO- "http://$3/cgi-bin/who"; }
@@ -65,6 +66,17 @@ held() { n "$1" docker status -o json | jq '.driver.addresses | length'; }
 none_held() { [[ $(held "$1") -eq 0 ]]; }
 pods_on() { n "$1" pod ls -o json | jq -r --arg n "node$1" '.[] | select(.node == $n) | .name'; }
 no_pods() { [[ -z $(pods_on "$1") ]]; }
+
+# refused_net WORDS OPTIONS..: no such network, and why.
+refused_net()
+{
+	local words=$1
+	shift
+	refused 1 "$words" dk network create -d netd --ipam-driver netd "$@" no
+}
+
+# are_pair IP IP6: both are the n-th of their subnets, as their ends show.
+are_pair() { [[ ${1##*.} -eq $((16#${2##*:})) ]]; }
 
 @test "a network without netd's IPAM is refused with the right command" {
 	run ! dk network create -d netd plain
@@ -185,6 +197,120 @@ no_pods() { [[ -z $(pods_on "$1") ]]; }
 	dk network rm sub
 	run ! join_by_subnet 10.99.0.0/24
 	[[ $output == *"netd.network=NAME"* ]]
+}
+
+@test "--ipv6: containers of two engines reach each other by both families" {
+	join 1 six six --ipv6 --subnet 10.6.0.0/24 --subnet fd00:6::/64
+	n 1 network inspect six |
+		jq -e '.[0].subnets == ["10.6.0.0/24", "fd00:6::/64"]'
+	until_true 5 n 2 network inspect six
+	join 2 six six --ipv6
+	web 1 six-1 --network six -p 8086:80
+	web 2 six-2 --network six
+	for k in 1 2; do
+		are_pair "$(ip_of "$k" "six-$k" six)" "$(ip6_of "$k" "six-$k" six)"
+	done
+	[ "$(inside 1 six-1 "[$(ip6_of 2 six-2 six)]")" = \
+		"six-2 from $(ip6_of 1 six-1 six)" ]
+	[ "$(inside 2 six-2 "$(ip_of 1 six-1 six)")" = \
+		"six-1 from $(ip_of 2 six-2 six)" ]
+	dk exec six-1 ping -c 1 -W 2 fd00:6::1
+	dk exec six-1 ip -6 route | grep '^default via fd00:6::1 '
+	# Another network of Docker's may leave IPv6 out.
+	join 1 six four
+	dk run --rm --network four box ip -6 addr show eth0 >"$RUN/out/four"
+	run ! grep 'scope global' "$RUN/out/four"
+	dk network rm four
+}
+
+@test "a name has AAAA, its VIP and a published port are reached by IPv6" {
+	n 1 service create web --network six --port 80 \
+		--backend "$(ip_of 2 six-2 six):80"
+	vip6=$(svc_vip6 1 web six)
+	until_true 5 inside 1 six-1 "[$vip6]"
+	[ "$(inside 1 six-1 "[$vip6]")" = "six-2 from $(ip6_of 1 six-1 six)" ]
+	dk exec six-1 nslookup web.six | grep "^Address: $vip6\$"
+	dk exec six-1 nslookup web.six | grep "^Address: $(svc_vip 1 web six)\$"
+	[ "$(ask_on ext ask '[2001:db8::1]:8086')" = "six-1 from 2001:db8::fe" ]
+	[ "$(ask_on ext ask 192.0.2.1:8086)" = "six-1 from 192.0.2.254" ]
+	n 1 service rm web --network six
+	run ! web 1 no --network six -p '[2001:db8::1]:8087:80'
+	[[ $output == *"on 2001:db8::1 alone"* ]]
+	dk rm -f no
+}
+
+@test "--ip and --ip6 are a pair, or the container does not start" {
+	run_at() { dk run --rm --network six "$@" box ip addr show eth0; }
+	run run_at --ip 10.6.0.40
+	[[ $output == *"10.6.0.40/24"*"fd00:6::28/64"* ]]
+	run run_at --ip 10.6.0.41 --ip6 fd00:6::29
+	[[ $output == *"10.6.0.41/24"*"fd00:6::29/64"* ]]
+	run ! run_at --ip 10.6.0.42 --ip6 fd00:6::29
+	[[ $output == *"fd00:6::29 goes with 10.6.0.41"*"give --ip 10.6.0.41 as well"* ]]
+	# Nothing is held for what was refused.
+	run run_at --ip 10.6.0.42
+	[[ $output == *"10.6.0.42/24"* ]]
+	run ! run_at --ip6 fd00:6::2b
+	[[ $output == *"give --ip 10.6.0.43 as well"* ]]
+	run ! run_at --ip6 fd00:6::1:0
+	[[ $output == *"pairs with none of 10.6.0.0/24"* ]]
+}
+
+@test "many at once have their addresses in pairs" {
+	local i
+	for i in 1 2 3 4 5 6; do
+		web 1 "pair-$i" --network six &
+	done
+	wait
+	for i in 1 2 3 4 5 6; do
+		are_pair "$(ip_of 1 "pair-$i" six)" "$(ip6_of 1 "pair-$i" six)"
+	done
+	dk rm -f pair-1 pair-2 pair-3 pair-4 pair-5 pair-6
+}
+
+@test "IPv6 that cannot be is refused, and leaves no network" {
+	n 1 network create only --subnet fd00:66::/64
+	refused_net 'exists and has no IPv6' \
+		--ipam-opt netd.network=blue --ipv6
+	refused_net 'has the subnet fd00:6::/64' \
+		--ipam-opt netd.network=six --ipv6 --subnet fd00:7::/64
+	refused_net 'netctl network create --ipv6' \
+		--ipam-opt netd.network=only --ipv6
+	refused_net 'neither global unicast nor unique local' \
+		--ipam-opt netd.network=new --ipv6 --subnet fe80::/64
+	refused_net 'is fd00:7::1 on every node' \
+		--ipam-opt netd.network=new --ipv6 --subnet fd00:7::/64 \
+		--gateway fd00:7::9
+	until_true 5 refused 3 'not found' n 1 network inspect new
+	n 1 network rm only
+	# An address that no container gets is kept by either half.
+	join 1 six aux --ipv6 --subnet 10.6.0.0/24 --subnet fd00:6::/64 \
+		--aux-address a=fd00:6::32 --aux-address b=10.6.0.51 \
+		--aux-address c=fd00:6::33
+	run ! dk run --rm --network aux --ip 10.6.0.50 box true
+	[[ $output == *"held for Docker"* ]]
+	run ! dk run --rm --network aux --ip 10.6.0.51 box true
+	dk network rm aux
+	dk run --rm --network six --ip 10.6.0.50 box true
+}
+
+@test "netd killed and started: both families go on" {
+	lab kill 1
+	[ "$(inside 1 six-1 "[$(ip6_of 2 six-2 six)]")" = \
+		"six-2 from $(ip6_of 1 six-1 six)" ]
+	lab start 1
+	[ "$(inside 2 six-2 "[$(ip6_of 1 six-1 six)]")" = \
+		"six-1 from $(ip6_of 2 six-2 six)" ]
+	n 1 docker status | grep "$(ip6_of 1 six-1 six)"
+	dk restart -t 0 six-1
+	are_pair "$(ip_of 1 six-1 six)" "$(ip6_of 1 six-1 six)"
+	[ "$(inside 2 six-2 "[$(ip6_of 1 six-1 six)]")" = \
+		"six-1 from $(ip6_of 2 six-2 six)" ]
+	dk rm -f six-1
+	dkn 2 rm -f six-2
+	dk network rm six
+	dkn 2 network rm six
+	until_true 5 refused 3 'not found' n 1 network inspect six
 }
 
 @test "eight containers at once, started and ended" {
