@@ -211,13 +211,6 @@ static void pod_ethertype(struct craft *f)
 	mark(f);
 }
 
-static void vxlan_head(struct craft *f, uint32_t flags, uint32_t vni)
-{
-	craft_add32(f, flags);
-	craft_add32(f, vni << 8);
-	craft_eth(f, own_mac, own_mac, ETH_P_IP);
-}
-
 static void pod_vxlan(struct craft *f)
 {
 	size_t at, udp, inner;
@@ -228,7 +221,8 @@ static void pod_vxlan(struct craft *f)
 	udp = f->len;
 	craft_udp(f, high_port(), VXLAN_PORT, 0);
 	vxlan_head(f, 0x08000000,
-		   craft_draw() % 2 ? any(VNI) : craft_draw() & 0xffffff);
+		   craft_draw() % 2 ? any(VNI) : craft_draw() & 0xffffff,
+		   ETH_P_IP);
 	inner = craft_ip(f, IPPROTO_UDP, stolen(), victim());
 	craft_udp(f, high_port(), any_port(), MARK_LEN);
 	mark(f);
@@ -299,34 +293,7 @@ static void pod_runt(struct craft *f)
 	craft_ip_sum(f, at);
 }
 
-/* --- in VXLAN --------------------------------------------------------------
- */
-
-/* An outer packet to a node; vxlan_end() sets its lengths. */
-struct outer {
-	size_t ip, udp;
-};
-
-static struct outer vxlan_begin(struct craft *f, uint32_t src, uint32_t flags,
-				uint32_t vni)
-{
-	struct outer o;
-
-	eth(f, ETH_P_IP);
-	o.ip = craft_ip(f, IPPROTO_UDP, src, any(NODE));
-	o.udp = f->len;
-	craft_udp(f, high_port(), VXLAN_PORT, 0);
-	vxlan_head(f, flags, vni);
-	return o;
-}
-
-static void vxlan_end(struct craft *f, const struct outer *o)
-{
-	uint16_t len = htons((uint16_t)(f->len - o->udp));
-
-	memcpy(f->bytes + o->udp + 4, &len, sizeof(len));
-	craft_ip_end(f, o->ip);
-}
+/* --- in VXLAN ------------------------------------------------------------- */
 
 static void inner_udp(struct craft *f, uint32_t src, uint32_t dst)
 {
@@ -340,7 +307,7 @@ static void inner_udp(struct craft *f, uint32_t src, uint32_t dst)
 static void in_vxlan(struct craft *f, uint32_t outer_src, uint32_t flags,
 		     uint32_t vni, uint32_t src, uint32_t dst)
 {
-	struct outer o = vxlan_begin(f, outer_src, flags, vni);
+	struct outer o = vxlan_begin(f, outer_src, flags, vni, ETH_P_IP);
 
 	inner_udp(f, src, dst);
 	vxlan_end(f, &o);
@@ -377,7 +344,7 @@ static void stranger_flags(struct craft *f)
 
 static void stranger_cut(struct craft *f)
 {
-	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI));
+	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI), ETH_P_IP);
 
 	mark(f);
 	f->len = o.udp + sizeof(struct udphdr) + craft_draw() % 22;
@@ -404,7 +371,7 @@ static void stranger_ipv6(struct craft *f)
 	craft_add(f, to, sizeof(to));
 	udp = f->len;
 	craft_udp(f, high_port(), VXLAN_PORT, 0);
-	vxlan_head(f, 0x08000000, any(VNI));
+	vxlan_head(f, 0x08000000, any(VNI), ETH_P_IP);
 	inner_udp(f, any(SAME), any(SAME));
 	len = htons((uint16_t)(f->len - udp));
 	memcpy(f->bytes + udp + 4, &len, sizeof(len));
@@ -416,7 +383,7 @@ static void stranger_ipv6(struct craft *f)
 
 static void member_honest(struct craft *f)
 {
-	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI));
+	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI), ETH_P_IP);
 	size_t at = craft_ip(f, IPPROTO_UDP, any(VIP), any(SAME));
 
 	craft_udp(f, high_port(), 7000, strlen(MARK_HONEST));
@@ -466,7 +433,7 @@ static void member_reply(struct craft *f)
 
 static void member_inner(struct craft *f)
 {
-	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI));
+	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI), ETH_P_IP);
 	static const uint16_t types[] = { 0x0806, 0x8100, 0x8847, 0x9000 };
 	uint16_t type = htons(types[craft_draw() % 4]);
 
@@ -477,7 +444,7 @@ static void member_inner(struct craft *f)
 
 static void member_runt(struct craft *f)
 {
-	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI));
+	struct outer o = vxlan_begin(f, own(), 0x08000000, any(VNI), ETH_P_IP);
 	size_t at = f->len;
 
 	inner_udp(f, any(VIP), any(SAME));

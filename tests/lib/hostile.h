@@ -81,6 +81,41 @@ static inline void eth(struct craft *f, uint16_t type)
 	craft_eth(f, gate, own_mac, type);
 }
 
+static inline void vxlan_head(struct craft *f, uint32_t flags, uint32_t vni,
+			      uint16_t type)
+{
+	craft_add32(f, flags);
+	craft_add32(f, vni << 8);
+	craft_eth(f, own_mac, own_mac, type);
+}
+
+/* An outer packet to a node; vxlan_end() sets its lengths. */
+struct outer {
+	size_t ip, udp;
+};
+
+static inline struct outer vxlan_begin(struct craft *f, uint32_t src,
+				       uint32_t flags, uint32_t vni,
+				       uint16_t type)
+{
+	struct outer o;
+
+	eth(f, ETH_P_IP);
+	o.ip = craft_ip(f, IPPROTO_UDP, src, any(NODE));
+	o.udp = f->len;
+	craft_udp(f, high_port(), VXLAN_PORT, 0);
+	vxlan_head(f, flags, vni, type);
+	return o;
+}
+
+static inline void vxlan_end(struct craft *f, const struct outer *o)
+{
+	uint16_t len = htons((uint16_t)(f->len - o->udp));
+
+	memcpy(f->bytes + o->udp + 4, &len, sizeof(len));
+	craft_ip_end(f, o->ip);
+}
+
 struct kind {
 	void (*make)(struct craft *f);
 	const char *reason;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nd-hostile6 - what a pod of two families sends by IPv6 that means harm.
+ * nd-hostile6 - what is sent by IPv6 that means harm.
  *
- *   nd-hostile6 pod IF COUNT WHO=ADDR..
+ *   nd-hostile6 pod|member IF COUNT WHO=ADDR..
  *
- * As nd-hostile, whose words these are: own, same, foreign, vip and node with
- * an address of IPv6 each, own also with one of IPv4; gate is a MAC.
+ * A pod of two families from its own interface; a node that has been taken
+ * over, in VXLAN. As nd-hostile, whose words these are: own, same, foreign,
+ * vip and node with an address of IPv6 each, own and a member's node also with
+ * one of IPv4; gate is a MAC. Of a member, what is foreign may be no inner
+ * source.
  */
 #include <netinet/icmp6.h>
 
@@ -69,11 +72,21 @@ static struct in6_addr stolen(void)
 	}
 }
 
-/* As the Ethernet header of a group's packet is (RFC 2464, 7). */
+/* In VXLAN under this number, or not. */
+static bool is_wrapped;
+static uint32_t wrapped_vni;
+static struct outer outer;
+
+/* A group's packet has its address in the Ethernet header (RFC 2464, 7). */
 static void eth6(struct craft *f, const struct in6_addr *dst)
 {
 	uint8_t mac[ETH_ALEN] = { 0x33, 0x33 };
 
+	if (is_wrapped) {
+		outer = vxlan_begin(f, any(OWN), 0x08000000, wrapped_vni,
+				    ETH_P_IPV6);
+		return;
+	}
 	memcpy(mac + 2, dst->s6_addr + 12, 4);
 	craft_eth(f, IN6_IS_ADDR_MULTICAST(dst) ? mac : gate, own_mac,
 		  ETH_P_IPV6);
@@ -440,6 +453,92 @@ static void runt(struct craft *f)
 	}
 }
 
+/* --- in VXLAN ------------------------------------------------------------- */
+
+static void wrap(struct craft *f, uint32_t vni, void (*make)(struct craft *f))
+{
+	is_wrapped = true;
+	wrapped_vni = vni;
+	make(f);
+	is_wrapped = false;
+	vxlan_end(f, &outer);
+}
+
+static void inner_right(struct craft *f)
+{
+	packet(f, *any6(OWN), *any6(SAME));
+}
+
+/* Neither end has a published port. */
+static void inner_mesh(struct craft *f)
+{
+	packet(f, *any6(FOREIGN), *any6(SAME));
+}
+
+static void inner_foreign(struct craft *f)
+{
+	struct in6_addr src = craft_draw() % 2 ? *any6(FOREIGN) : link_local();
+
+	if (craft_draw() % 2)
+		packet(f, src, *any6(SAME));
+	else
+		fragment(f, src, *any6(SAME));
+}
+
+static void member_honest(struct craft *f)
+{
+	wrap(f, any(VNI), honest);
+}
+
+static void member_vni(struct craft *f)
+{
+	wrap(f, 0xff0000 | (craft_draw() & 0xffff) >> 1, inner_right);
+}
+
+static void member_other(struct craft *f)
+{
+	wrap(f, any(OTHER), inner_right);
+}
+
+static void member_source(struct craft *f)
+{
+	wrap(f, any(VNI), inner_foreign);
+}
+
+/* What neighbours and routers say goes through no tunnel. */
+static void member_link(struct craft *f)
+{
+	static void (*const makes[])(struct craft *) = { solicit_spoofed,
+							 solicit_idle, advert,
+							 router, mld };
+
+	wrap(f, any(VNI), makes[craft_draw() % 5]);
+}
+
+static void member_multicast(struct craft *f)
+{
+	static void (*const makes[])(struct craft *) = { mapped, group_source,
+							 to_link, multicast,
+							 mld_alert };
+
+	wrap(f, any(VNI), makes[craft_draw() % 5]);
+}
+
+static void member_extension(struct craft *f)
+{
+	wrap(f, any(VNI), extension);
+}
+
+static void member_mesh(struct craft *f)
+{
+	wrap(f, craft_draw() % 2 ? 0xfffffe : 0xffffff, inner_mesh);
+}
+
+static void member_runt(struct craft *f)
+{
+	wrap(f, any(VNI), runt);
+}
+
 static const struct kind pod_kinds[] = {
 	{ honest, HONEST },
 	{ other_mac, "spoof_mac" },
@@ -465,8 +564,17 @@ static const struct kind pod_kinds[] = {
 	{ NULL, NULL },
 };
 
+static const struct kind member_kinds[] = {
+	{ member_honest, HONEST },	   { member_vni, "unknown_vni" },
+	{ member_other, "spoof_overlay" }, { member_source, "spoof_overlay" },
+	{ member_link, "icmpv6" },	   { member_multicast, "multicast" },
+	{ member_extension, "extension" }, { member_mesh, "no_frontend" },
+	{ member_runt, "runt" },	   { NULL, NULL },
+};
+
 static const struct sender senders[] = {
 	{ "pod", pod_kinds },
+	{ "member", member_kinds },
 	{ NULL, NULL },
 };
 

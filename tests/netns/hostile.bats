@@ -307,3 +307,26 @@ has_astray() { [[ $(astray) -ge $1 ]]; }
 	[ "$lost" -lt $((100 * times)) ]
 	run ! grep . "$RUN/out/log-2-host2"
 }
+
+@test "10,000 with IPv6 in them: the same" {
+	watch_pod 2 far6
+	watch_pod 2 y6
+	before=$(drops 2)
+	queue=$(($(overflow 2 eth0) + $(overflow 2 netd0)))
+	on 1 "$BIN/nd-hostile6" member eth0 $((10000 * times)) \
+		own=192.0.2.1 "own=$(pod_ip6 1 evil6)" \
+		"gate=$(mac 2 eth0)" node=192.0.2.2 node=2001:db8::2 \
+		"same=$(pod_ip6 2 far6)" "vip=$(svc_vip6 1 web six)" \
+		"foreign=$(pod_ip6 2 y6)" "foreign=$(svc_vip6 1 web six)" \
+		"foreign=$(gateway6 six)" foreign=2001:db8::2 \
+		foreign=2001:db8:1::1 "vni=$(vni six)" "other=$(vni red)" \
+		>"$RUN/out/sent"
+	lost=$(($(overflow 2 eth0) + $(overflow 2 netd0) - queue))
+	until_true 10 accounted 2 "$before" "$lost"
+	accounted 2 "$before" "$lost"
+	saw y6 0
+	saw far6 '[0-9]*'
+	heard=$(awk '/honest/ { print $3 }' "$RUN/out/sensor-far6")
+	[ "$heard" -ge $(($(sent honest) - lost)) ]
+	[ "$lost" -lt $((100 * times)) ]
+}
