@@ -152,14 +152,34 @@ svc_vip() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].
 
 svc_vip6() { n "$1" service inspect "$2" --network "${3:-default}" | jq -r '.[0].vip6'; }
 
+# has_backends K SERVICE COUNT [NETWORK]: so many are up, seen from there.
+has_backends()
+{
+	[[ $(n "$1" service ps "$2" --network "${4:-default}" -o json |
+		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
+}
+
+# background_in K POD NAME COMMAND..: `background`, in a pod.
+background_in()
+{
+	background "$3" "$BIN/netctl" -H "unix://$RUN/node$1/netd.sock" \
+		pod exec "$2" -- "${@:4}"
+}
+
+# background_on HOST NAME COMMAND..: and on a host.
+background_on()
+{
+	local host=$1
+	[[ $host != [0-9]* ]] || host=node$host
+	background "$2" nsenter --net="/run/netns/$NS$host" -- "${@:3}"
+}
+
 # serve K POD [-6] PORT..: an echo server named after its pod.
 serve()
 {
 	local k=$1 name=$2
 	shift 2
-	background "srv-$k-$name" "$BIN/netctl" \
-		-H "unix://$RUN/node$k/netd.sock" \
-		pod exec "$name" -- "$BIN/nd-echo" -n "$name" \
+	background_in "$k" "$name" "srv-$k-$name" "$BIN/nd-echo" -n "$name" \
 		-l "$RUN/out/log-$k-$name" "$@"
 	until_true 5 grep -q listening "$RUN/out/srv-$k-$name"
 }
@@ -167,13 +187,33 @@ serve()
 # serve_on HOST NAME PORT..: the same on a host.
 serve_on()
 {
-	local host=$1 name=$2 ns=$1
+	local host=$1 name=$2
 	shift 2
-	[[ $ns != [0-9]* ]] || ns=node$ns
-	background "srv-$host-$name" nsenter \
-		--net="/run/netns/$NS$ns" -- "$BIN/nd-echo" -n "$name" \
+	background_on "$host" "srv-$host-$name" "$BIN/nd-echo" -n "$name" \
 		-l "$RUN/out/log-$host-$name" "$@"
 	until_true 5 grep -q listening "$RUN/out/srv-$host-$name"
+}
+
+# everywhere SERVICE COUNT: every one of three hosts sees so many.
+everywhere() { for k in 1 2 3; do has_backends "$k" "$@" || return 1; done; }
+
+# web_up PORTS WORDS..: a lab of three hosts with the service "web", created
+# with these words; a pod of it on each, web-1 to web-3, that serves PORTS;
+# and the pod "client" on host 1.
+web_up()
+{
+	local ports=$1 k
+	shift
+	lab_up 3
+	n 1 service create web --selector app=web "$@"
+	for k in 1 2 3; do
+		until_true 5 n "$k" service inspect web
+		pod "$k" "web-$k" default --label app=web
+		# shellcheck disable=SC2086 # words
+		serve "$k" "web-$k" $ports
+	done
+	pod 1 client default
+	until_true 10 everywhere web 3
 }
 
 # --- load -----------------------------------------------------------------

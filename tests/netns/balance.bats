@@ -7,28 +7,12 @@ load ../lib/e2e
 
 setup_file()
 {
-	lab_up 3
-	n 1 service create web --port 80 --port 53/udp --selector app=web \
-		--publish 8080:80
-	for k in 1 2 3; do
-		until_true 5 n "$k" service inspect web
-		pod "$k" "web-$k" default --label app=web
-		serve "$k" "web-$k" 80 53
-	done
-	pod 1 client default
+	web_up "80 53" --port 80 --port 53/udp --publish 8080:80
 	pod 2 other default
-	for k in 1 2 3; do
-		until_true 10 has_backends "$k" web 3
-	done
 }
 
 teardown_file() { lab_down; }
 
-has_backends()
-{
-	[[ $(n "$1" service ps "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
-}
 client() { ask_pod 1 client "$@"; }
 # only NAMES COMMAND..: nobody else answers.
 only()
@@ -76,7 +60,7 @@ is_state() { [[ $(state "$1" "$2" "$3") == "$4" ]]; }
 	vip=$(svc_vip 1 web)
 	# Enough connections that some are to the one that is drained.
 	for i in 1 2 3 4 5 6 7 8; do
-		background "hold-$i" nsenter --net="/run/netns/${NS}ext" -- \
+		background_on ext "hold-$i" \
 			"$BIN/nd-load" hold 192.0.2.1 8080 4
 	done
 	until_true 5 eight_open
@@ -166,9 +150,8 @@ refused_on() { ! client tcp "$1" "$2"; }
 	n 1 service create brief --port 80 --selector app=brief \
 		--on-dead reset
 	until_true 5 has_backends 1 brief 1
-	background hold "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- "$BIN/nd-load" hold \
-		"$(svc_vip 1 brief)" 80 20
+	background_in 1 client hold \
+		"$BIN/nd-load" hold "$(svc_vip 1 brief)" 80 20
 	until_true 5 established
 	start=$(now_ms)
 	n 3 pod rm brief

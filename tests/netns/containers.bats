@@ -97,8 +97,7 @@ has_backends()
 	box web-3
 	until_true 5 has_backends 1 2
 	vip=$(svc_vip 1 web)
-	background load "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- "$BIN/nd-load" new "$vip" 80 60
+	background_in 1 client load "$BIN/nd-load" new "$vip" 80 60
 	until_true 5 has_begun load
 	dk restart -t 0 web-3 >/dev/null
 	# The new namespace is another one: the old backend has gone.

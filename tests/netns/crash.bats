@@ -17,37 +17,28 @@ setup_file()
 	pod 1 client default
 	pod 1 local default --label app=web
 	serve 1 local 80
-	until_true 10 has_backends 1 3
-	until_true 10 has_backends 2 3
+	until_true 10 has_backends 1 web 3
+	until_true 10 has_backends 2 web 3
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 
 # The loads, each for 60 s unless ended: from a pod to the virtual IP and to
 # names, from a host's process, from outside to two published ports.
 load_start()
 {
-	local vip gw mode exec
+	local vip gw mode
 
 	vip=$(svc_vip 1 web)
 	gw=$(n 1 network inspect default | jq -r '.[0].gateway')
-	exec=("$BIN/netctl" -H "unix://$RUN/node1/netd.sock" pod exec client --)
 	for mode in hold new; do
-		background "load-pod-$mode" "${exec[@]}" \
+		background_in 1 client "load-pod-$mode" \
 			"$BIN/nd-load" "$mode" "$vip" 80 60
-		background "load-mesh-$mode" nsenter \
-			--net="/run/netns/${NS}ext" -- \
+		background_on ext "load-mesh-$mode" \
 			"$BIN/nd-load" "$mode" 192.0.2.1 8080 60
 	done
-	background load-pod-dns "${exec[@]}" "$BIN/nd-load" dns "$gw" web 60
-	background load-host-new nsenter --net="/run/netns/${NS}node1" -- \
-		"$BIN/nd-load" new "$vip" 80 60
+	background_in 1 client load-pod-dns "$BIN/nd-load" dns "$gw" web 60
+	background_on 1 load-host-new "$BIN/nd-load" new "$vip" 80 60
 	loads="pod-hold pod-new mesh-hold mesh-new pod-dns host-new"
 	for mode in $loads; do
 		until_true 5 has_begun "load-$mode"
@@ -191,5 +182,5 @@ consistent()
 	done
 	# It was at work when it was killed.
 	[ "$(n 1 pod ls -o name | grep -c '^m')" -gt 3 ]
-	has_backends 1 3
+	has_backends 1 web 3
 }

@@ -7,28 +7,10 @@ load ../lib/e2e
 
 setup_file()
 {
-	lab_up 3
-	n 1 service create web --port 80 --selector app=web --publish 8080:80 \
-		--health tcp
-	for k in 1 2 3; do
-		until_true 5 n "$k" service inspect web
-		pod "$k" "web-$k" default --label app=web
-		serve "$k" "web-$k" 80
-	done
-	pod 1 client default
-	for k in 1 2 3; do
-		until_true 10 has_backends "$k" web 3
-	done
+	web_up 80 --port 80 --publish 8080:80 --health tcp
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
-}
-everywhere() { for k in 1 2 3; do has_backends "$k" "$@" || return 1; done; }
 
 # state HOST SERVICE POD
 state()
@@ -42,10 +24,9 @@ is_state() { [[ $(state "$1" "$2" "$3") == "$4" ]]; }
 # outside to a published port.
 load_begin()
 {
-	background load-vip "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- "$BIN/nd-load" new "$(svc_vip 1 web)" 80 "$1"
-	background load-mesh nsenter --net="/run/netns/${NS}ext" -- \
-		"$BIN/nd-load" new 192.0.2.1 8080 "$1"
+	background_in 1 client load-vip \
+		"$BIN/nd-load" new "$(svc_vip 1 web)" 80 "$1"
+	background_on ext load-mesh "$BIN/nd-load" new 192.0.2.1 8080 "$1"
 }
 # What both counted, once they have ended.
 load_said()
@@ -111,9 +92,8 @@ hold()
 	local i
 
 	for ((i = 0; i < $2; i++)); do
-		background "$1-$i" "$BIN/netctl" \
-			-H "unix://$RUN/node1/netd.sock" \
-			pod exec client -- "$BIN/nd-load" hold "$4" "$5" "$3"
+		background_in 1 client "$1-$i" \
+			"$BIN/nd-load" hold "$4" "$5" "$3"
 	done
 	until_true 5 are_open "$2" "$5"
 }

@@ -20,8 +20,7 @@ setup_file()
 		serve "$k" "web-$k" 80
 	done
 	pod 2 num default --label app=num
-	background num "$BIN/netctl" -H "unix://$RUN/node2/netd.sock" \
-		pod exec num -- "$BIN/nd-udp-echo" "$(pod_ip 2 num)" 9000
+	background_in 2 num num "$BIN/nd-udp-echo" "$(pod_ip 2 num)" 9000
 	pod 1 client default
 	for k in 1 2 3; do
 		until_true 10 has_backends "$k" web 2
@@ -38,12 +37,6 @@ setup()
 	NEXT=${BIN%/*}/next
 }
 
-has_backends()
-{
-	[[ $(n "$1" service ps "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
-}
-
 # job NAME WHERE COMMAND..: from a pod of host 1 or from outside.
 job()
 {
@@ -51,10 +44,8 @@ job()
 	shift 2
 	loads+=" $name"
 	case $where in
-	client) background "load-$name" "$BIN/netctl" \
-		-H "unix://$RUN/node1/netd.sock" pod exec client -- "$@" ;;
-	ext) background "load-$name" nsenter \
-		--net="/run/netns/${NS}ext" -- "$@" ;;
+	client) background_in 1 client "load-$name" "$@" ;;
+	ext) background_on ext "load-$name" "$@" ;;
 	esac
 }
 

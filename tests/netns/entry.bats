@@ -16,17 +16,12 @@ setup_file()
 		serve "$k" "web-$k" 80
 	done
 	for k in 1 2 3; do
-		until_true 10 has_backends "$k" 2
+		until_true 10 has_backends "$k" web 2
 	done
 }
 
 teardown_file() { lab_down; }
 
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 anycast_answers() { [[ $(ask_on ext tcp 203.0.113.100 8080) == web-* ]]; }
 entry_is() { on ext ip route replace 203.0.113.100/32 via "192.0.2.$1"; }
 
@@ -38,8 +33,7 @@ entry_is() { on ext ip route replace 203.0.113.100/32 via "192.0.2.$1"; }
 		until_true 5 anycast_answers
 	done
 	entry_is 1
-	background hold nsenter --net="/run/netns/${NS}ext" -- \
-		"$BIN/nd-crowd" hold 203.0.113.100 8080 100 600
+	background_on ext hold "$BIN/nd-crowd" hold 203.0.113.100 8080 100 600
 	until_true 10 has_begun hold
 	for k in 3 1 3; do
 		entry_is "$k"
@@ -56,7 +50,7 @@ entry_is() { on ext ip route replace 203.0.113.100/32 via "192.0.2.$1"; }
 @test "one client, more connections than it has ports: none stalls" {
 	count=3000 ports=1000
 	[[ -z ${NETD_LONG-} ]] || count=30000 ports=10000
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 	on ext sysctl -qw net.ipv4.ip_local_port_range="40000 $((39999 + ports))"
 	out=$(on ext timeout 100 "$BIN/nd-crowd" burst 192.0.2.1 8080 "$count" 32)
 	echo "$out"

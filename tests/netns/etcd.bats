@@ -14,16 +14,11 @@ setup_file()
 		serve "$k" "web-$k" 80
 	done
 	pod 1 client default
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 }
 
 teardown_file() { lab_down; }
 
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 node_is()
 {
 	[[ $(n "$1" node ls -o json | jq -r --arg n "node$2" \
@@ -52,7 +47,7 @@ store_is() { [[ $(n "$1" status -o json | jq -r .store.state) = "$2" ]]; }
 	vip=$(svc_vip 1 web)
 	start=$(now_ms)
 	lab cut 3
-	until_true 10 has_backends 1 1
+	until_true 10 has_backends 1 web 1
 	took=$(($(now_ms) - start))
 	echo "out after $took ms"
 	[ "$took" -lt 7000 ]
@@ -61,7 +56,7 @@ store_is() { [[ $(n "$1" status -o json | jq -r .store.state) = "$2" ]]; }
 	# What it has it keeps: its own pods, its own names.
 	[ "$(in_pod 3 web-3 dig +short web)" = "$vip" ]
 	lab heal 3
-	until_true 15 has_backends 1 2
+	until_true 15 has_backends 1 web 2
 	until_true 5 node_is 1 3 up
 	until_true 5 both "$vip"
 }

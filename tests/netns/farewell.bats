@@ -13,16 +13,10 @@ setup_file()
 	for k in 1 2; do
 		pod "$k" "web-$k" default --label app=web
 	done
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 
 etcd() { on etcd env ETCDCTL_API=3 etcdctl --endpoints 192.0.2.250:2379 "$@"; }
 # Keys and values that name a node.
@@ -63,7 +57,7 @@ takes_changes() { n 1 network create fresh || n 1 network inspect fresh; }
 	until_true 5 no_traces 2
 	[ -n "$(traces 1)" ]
 	[ "$(n 1 node ls -q)" = node1 ]
-	has_backends 1 1
+	has_backends 1 web 1
 	# Said twice it is no fault.
 	cleanup 2
 }
@@ -72,6 +66,6 @@ takes_changes() { n 1 network create fresh || n 1 network inspect fresh; }
 	lab start 2
 	until_true 10 n 2 network inspect default
 	pod 2 web-2 default --label app=web
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 	[ -n "$(traces 2)" ]
 }

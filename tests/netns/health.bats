@@ -10,29 +10,10 @@ SILENT_MS=${NETD_LONG:+2300} SILENT_MS=${SILENT_MS:-3500}
 
 setup_file()
 {
-	lab_up 3
-	n 1 service create web --port 80 --selector app=web \
-		--publish 8080:80 --health http:/health
-	for k in 1 2 3; do
-		until_true 5 n "$k" service inspect web
-		pod "$k" "web-$k" default --label app=web
-		serve "$k" "web-$k" 80
-	done
-	pod 1 client default
-	for k in 1 2 3; do
-		until_true 10 has_backends "$k" web 3
-	done
+	web_up 80 --port 80 --publish 8080:80 --health http:/health
 }
 
 teardown_file() { lab_down; }
-
-# has_backends HOST SERVICE COUNT
-has_backends()
-{
-	[[ $(n "$1" service ps "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
-}
-everywhere() { for k in 1 2 3; do has_backends "$k" "$@" || return 1; done; }
 
 # state HOST SERVICE POD FIELD
 state()
@@ -143,15 +124,13 @@ unmute() { in_pod "$1" "$2" nft delete table inet mute; }
 
 @test "one that answers 500, and one that says nothing, do not serve" {
 	pod 1 sick default --label app=web
-	background sick "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec sick -- bash -c 'while :; do
+	background_in 1 sick sick bash -c 'while :; do
 			printf "HTTP/1.1 500 sick\r\n\r\n" | nc -lN 80
 		done'
 	until_true 5 says 3 web sick reason "HTTP status 500"
 	has_backends 3 web 3
 	pod 2 silent default --label app=web
-	background silent "$BIN/netctl" -H "unix://$RUN/node2/netd.sock" \
-		pod exec silent -- nc -lk 80
+	background_in 2 silent silent nc -lk 80
 	until_true 5 says 1 web silent reason "no answer in time"
 	# To a check that only connects, both are fine.
 	n 1 service update web --health tcp

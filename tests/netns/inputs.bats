@@ -307,8 +307,7 @@ no_problem() { [[ $(n 1 service inspect x | jq '.[0].problems | length') -eq 0 ]
 @test "a tunnel port that is held is named with its holder" {
 	ip netns add "${NS}etcd"
 	ip -n "${NS}etcd" link set lo up
-	background holder nsenter --net="/run/netns/${NS}etcd" -- \
-		socat UDP-LISTEN:4789,fork /dev/null
+	background_on etcd holder socat UDP-LISTEN:4789,fork /dev/null
 	until_true 5 held
 	mkdir -m 0700 "$RUN/held"
 	run -1 timeout 10 nsenter --net="/run/netns/${NS}etcd" -- \

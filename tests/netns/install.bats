@@ -54,9 +54,8 @@ teardown_file() { lab_down; }
 	ip -n "${NS}ext" addr add 192.0.2.9/24 dev eth0
 	ip -n "${NS}ext" link set eth0 up
 	ip -n "${NS}ext" link set eth1 up
-	background installed nsenter --net="/run/netns/${NS}ext" -- \
-		"$RUN/usr/sbin/netd" --root "$RUN/node9" --node node9 \
-		--address 192.0.2.9
+	background_on ext installed "$RUN/usr/sbin/netd" --root "$RUN/node9" \
+		--node node9 --address 192.0.2.9
 	until_true 10 "$RUN/usr/bin/netctl" \
 		-H "unix://$RUN/node9/netd.sock" status
 	pid=$("$RUN/usr/bin/netctl" -H "unix://$RUN/node9/netd.sock" \

@@ -24,8 +24,8 @@ setup_file()
 		--publish-add 5353:53/udp
 	n 1 service update web-only --network only --publish-add 8081:80
 	for k in 1 2; do
-		until_true 15 has_backends "$k" six
-		until_true 15 has_backends "$k" only
+		until_true 15 has_backends "$k" web-six 2 six
+		until_true 15 has_backends "$k" web-only 2 only
 		until_true 10 is_published "$k" 8080
 		until_true 10 is_published "$k" 8081
 	done
@@ -36,12 +36,6 @@ teardown_file()
 {
 	ip netns del "${NS}box" 2>/dev/null || :
 	lab_down
-}
-
-has_backends()
-{
-	[[ $(n "$1" service ps "web-$2" --network "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq 2 ]]
 }
 
 is_published() { on ext curl -sf -m 2 "http://[2001:db8::$1]:$2/"; }
@@ -275,8 +269,8 @@ all_healthy()
 	for mode in hold new; do
 		background "load-pod-$mode" nsenter --net="$RUN/node1/ns/six-1" \
 			-- "$BIN/nd-load" "$mode" "$vip6" 80 60
-		background "load-mesh-$mode" nsenter --net="/run/netns/${NS}ext" \
-			-- "$BIN/nd-load" "$mode" 2001:db8::1 8080 60
+		background_on ext "load-mesh-$mode" \
+			"$BIN/nd-load" "$mode" 2001:db8::1 8080 60
 	done
 	background load-pod-dns nsenter --net="$RUN/node1/ns/six-1" -- \
 		"$BIN/nd-load" dns "$gw" web-six.six 60

@@ -19,17 +19,11 @@ setup_file()
 	pod 1 client default
 	pod 1 stranger apart
 	for k in 1 2 3; do
-		until_true 10 has_backends "$k" 2
+		until_true 10 has_backends "$k" web 2
 	done
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 
 @test "every host answers, the client's address is kept, TCP" {
 	for k in 1 2 3; do
@@ -59,8 +53,8 @@ has_backends()
 @test "the reply's source is the address that was asked" {
 	# nc's UDP socket is connected: another source would not reach it.
 	for k in 1 2 3; do
-		background cap nsenter --net="/run/netns/${NS}ext" -- \
-			tcpdump -nlq -i eth0 udp and not port 4789 and port 5353
+		background_on ext cap tcpdump -nlq -i eth0 \
+			udp and not port 4789 and port 5353
 		until_true 5 grep -q listening "$RUN/out/cap"
 		ask_on ext udp "192.0.2.$k" 5353
 		until_true 5 grep -q "192.0.2.$k.5353 > 192.0.2.254" \
@@ -134,7 +128,7 @@ has_backends()
 	serve 1 web-1 80 53
 	until_true 5 used web-1
 	n 1 pod rm web-1
-	until_true 2 has_backends 3 2
+	until_true 2 has_backends 3 web 2
 	[ "$(who 60 ask_on ext tcp 192.0.2.1 8080)" = "web-2 web-3" ]
 }
 used() { [[ $(who 30 ask_on ext tcp 192.0.2.1 8080) == *$1* ]]; }

@@ -39,9 +39,8 @@ mirror()
 {
 	local k=$1
 	job_end "mirror-$k"
-	background "mirror-$k" "$BIN/netctl" -H "unix://$RUN/node$k/netd.sock" \
-		pod exec "pod-$k" -- socat TCP-LISTEN:9000,fork,reuseaddr \
-		SYSTEM:'cat'
+	background_in "$k" "pod-$k" "mirror-$k" socat \
+		TCP-LISTEN:9000,fork,reuseaddr SYSTEM:'cat'
 	until_true 5 in_pod "$k" "pod-$k" bash -c 'ss -Hltn sport = :9000 | grep -q .'
 }
 

@@ -134,10 +134,9 @@ code()
 }
 
 @test "a slow name delays no other, a dead one ends as SERVFAIL" {
-	background slow "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- dig +short +tries=1 +time=5 slow.example.test
-	background dead "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- dig +tries=1 +time=8 dead.example.test
+	background_in 1 client slow \
+		dig +short +tries=1 +time=5 slow.example.test
+	background_in 1 client dead dig +tries=1 +time=8 dead.example.test
 	until_true 5 grep -q dead.example "$RUN/log/resolver"
 	start=$(now_ms)
 	[ "$(ask client redis)" = "$(svc_vip 1 redis)" ]

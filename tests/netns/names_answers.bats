@@ -195,8 +195,7 @@ not_outside() { [[ $(code intern.example.test) = NXDOMAIN ]]; }
 
 @test "a zone has servers of its own" {
 	on ext ip addr add 198.51.100.54/32 dev lo
-	background stub nsenter --net="/run/netns/${NS}ext" -- \
-		"$BIN/nd-resolver" 198.51.100.54
+	background_on ext stub "$BIN/nd-resolver" 198.51.100.54
 	n 1 dns upstream set example.test 198.51.100.54
 	[ "$(n 2 dns upstream ls -o json | jq -r '.[0].servers[0]')" = \
 		198.51.100.54 ]

@@ -168,8 +168,7 @@ is_zone_state()
 
 	gw=$(n 1 network inspect default | jq -r '.[0].gateway')
 	for _ in 1 2 3; do
-		background load "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-			pod exec client -- "$BIN/nd-load" dns "$gw" redis 60
+		background_in 1 client load "$BIN/nd-load" dns "$gw" redis 60
 		# One that has lived is followed at once.
 		for_a_while 5.2
 		kill -KILL "$(dns_pid)"
@@ -190,8 +189,7 @@ is_zone_state()
 	lab stop 1
 	kill -KILL "$pid"
 	until_true 5 gone "$pid"
-	background other nsenter --net="/run/netns/${NS}node1" -- \
-		"$BIN/nd-resolver" 127.0.0.55
+	background_on 1 other "$BIN/nd-resolver" 127.0.0.55
 	until_true 5 grep -q listening "$RUN/out/other"
 	lab start 1
 	until_true 5 resolves redis

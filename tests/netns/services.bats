@@ -6,26 +6,10 @@ load ../lib/e2e
 
 setup_file()
 {
-	lab_up 3
-	n 1 service create web --port 80 --port 53/udp --selector app=web
-	for k in 1 2 3; do
-		until_true 5 n "$k" service inspect web
-		pod "$k" "web-$k" default --label app=web
-		serve "$k" "web-$k" 80 53 8080
-	done
-	pod 1 client default
-	for k in 1 2 3; do
-		until_true 10 has_backends "$k" web 3
-	done
+	web_up "80 53 8080" --port 80 --port 53/udp
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps "$2" -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $3 ]]
-}
 
 client() { ask_pod 1 client "$@"; }
 
@@ -127,8 +111,7 @@ refused_on() { ! client tcp "$1" "$2"; }
 	n 1 service create old --port 80 --selector app=web
 	vip=$(svc_vip 1 old)
 	until_true 5 uses "$vip" web-1
-	background hold "$BIN/netctl" -H "unix://$RUN/node1/netd.sock" \
-		pod exec client -- "$BIN/nd-load" hold "$vip" 80 3
+	background_in 1 client hold "$BIN/nd-load" hold "$vip" 80 3
 	until_true 5 established
 	n 1 service update old --selector app=none
 	until_true 5 refused_on "$vip" 80

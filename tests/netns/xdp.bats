@@ -23,17 +23,11 @@ setup_file()
 	n 1 service create sink --port 81 --selector app=sink --publish 8081:81
 	pod 2 sink default --label app=sink
 	for k in 1 2; do
-		until_true 10 has_backends "$k" 2
+		until_true 10 has_backends "$k" web 2
 	done
 }
 
 teardown_file() { lab_down; }
-
-has_backends()
-{
-	[[ $(n "$1" service ps web -o json |
-		jq '[.[] | select(.state == "up")] | length') -eq $2 ]]
-}
 
 # Packets that the driver of node 1 sent on by itself.
 sent_on()
@@ -61,8 +55,7 @@ link_id()
 
 @test "all of a long request arrives" {
 	head -c 3000000 /dev/urandom >"$RUN/out/long"
-	background sink "$BIN/netctl" -H "unix://$RUN/node2/netd.sock" \
-		pod exec sink -- socat -u TCP-LISTEN:81 CREATE:"$RUN/out/got"
+	background_in 2 sink sink socat -u TCP-LISTEN:81 CREATE:"$RUN/out/got"
 	until_true 10 in_pod 2 sink sh -c 'ss -Hltn sport = 81 | grep -q .'
 	before=$(sent_on)
 	on ext timeout 20 socat -u OPEN:"$RUN/out/long" TCP:192.0.2.1:8081
@@ -75,7 +68,7 @@ link_id()
 	lab kill 1
 	[ "$(who 20 ask_on ext tcp 192.0.2.1 8080)" = "web-1 web-2" ]
 	lab start 1
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 	[ "$(link_id)" = "$before" ]
 	before=$(sent_on)
 	[ "$(who 20 ask_on ext udp 192.0.2.1 5353)" = "web-1 web-2" ]
@@ -85,7 +78,7 @@ link_id()
 @test "switched off, the driver has none" {
 	lab kill 1
 	NETD_OVERLAY_XDP=off lab start 1
-	until_true 10 has_backends 1 2
+	until_true 10 has_backends 1 web 2
 	until_true 10 on 1 bash -c '! ip link show eth0 | grep -q xdp'
 	[ "$(who 20 ask_on ext tcp 192.0.2.1 8080)" = "web-1 web-2" ]
 }
