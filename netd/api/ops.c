@@ -328,16 +328,17 @@ static void slice_soon(struct ops *ops)
 static void slice_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct ops *ops = container_of(w, struct ops, slice);
+	struct call *call;
 	int64_t end = lag_slice_end();
 
 	(void)loop;
 	(void)revents;
-	do {
-		struct call *call = ops->queue;
-
+	/* A request that came when the timer had ended, and this had not been
+	 * called yet, started it again and is run here: none is left then. */
+	while ((call = ops->queue) && mono_us() < end) {
 		DL_DELETE(ops->queue, call);
 		run(call);
-	} while (ops->queue && mono_us() < end);
+	}
 	if (ops->queue)
 		slice_soon(ops);
 }
