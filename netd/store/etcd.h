@@ -61,6 +61,8 @@ struct etcd {
 	ev_timer watch_deadline;
 	int64_t watch_heard;
 	struct fetch_call *probe;
+	/* What an answer must have seen: ours when it was asked for. */
+	int64_t probe_rev;
 	ev_timer probe_timer;
 	/* The revision that last made us doubt the watch, and our patience. */
 	int64_t doubted, doubt_ms;

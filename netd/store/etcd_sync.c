@@ -552,7 +552,7 @@ static void on_probe(void *arg, const struct fetch_reply *reply)
 		etcd_away(etcd, "no reply of etcd's");
 		return;
 	}
-	if (range.cluster != etcd->cluster || range.rev < etcd->store->rev ||
+	if (range.cluster != etcd->cluster || range.rev < etcd->probe_rev ||
 	    !is_identity(batch_find(&range.kvs, ETCD_IDENTITY), etcd->id)) {
 		etcd_away(etcd, "this is no longer the same store");
 	} else {
@@ -570,6 +570,8 @@ static void on_probe_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	if (etcd->phase != ETCD_UP || etcd->probe)
 		return;
+	/* The watch may be ahead of the answer by the time that it is read. */
+	etcd->probe_rev = etcd->store->rev;
 	if (etcd_post(etcd, "/v3/kv/range",
 		      etcd_json_get(etcd->prefix, ETCD_IDENTITY),
 		      ETCD_ANSWER_MS, on_probe, etcd, &etcd->probe))
