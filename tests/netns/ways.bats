@@ -8,12 +8,13 @@ load ../lib/e2e
 setup_file()
 {
 	lab_up 2
+	n 1 service create web --port 80 --selector app=web --publish 8080:80
 	ip link add eth1 netns "${NS}node1" type veth \
 		peer name eth1 netns "${NS}node2"
 	for k in 1 2; do
 		on "$k" ip addr add "10.9.1.$k/24" dev eth1
 		on "$k" ip link set eth1 up
-		pod "$k" "pod$k" default
+		pod "$k" "pod$k" default --label app=web
 		serve "$k" "pod$k" 80
 	done
 	for k in 1 2; do
@@ -28,7 +29,7 @@ teardown()
 {
 	for k in 1 2; do
 		on "$k" ip route flush exact "192.0.2.$((3 - k))/32"
-		on "$k" ip rule del pref 100 2>/dev/null || :
+		while on "$k" ip rule del pref 100 2>/dev/null; do :; done
 	done
 }
 
@@ -91,4 +92,31 @@ all_answer()
 	n 2 drops -f reason=wrong_way | grep 'node1 192.0.2.1:.* > node2 192.0.2.2:4789'
 	way 2 via 10.9.1.1 dev eth1 metric 4096
 	all_answer 2 eth1
+}
+
+both_answer()
+{
+	[[ $(who 10 on ext curl -s -m 2 --interface 198.18.9.9 \
+		http://198.18.1.1:8080/) == "pod1 pod2" ]]
+}
+
+@test "a published port answers by the uplink that its address is sent by" {
+	ip link add up2 netns "${NS}node1" type veth \
+		peer name up2 netns "${NS}ext"
+	on 1 ip addr add 198.18.1.1/24 dev up2
+	on ext ip addr add 198.18.1.254/24 dev up2
+	on ext ip addr add 198.18.9.9/32 dev lo
+	on 1 ip link set up2 up
+	on ext ip link set up2 up
+	on 1 ip route add default via 198.18.1.254 dev up2 table 103
+	on 1 ip rule add pref 100 from 198.18.1.1 lookup 103
+	until_true 10 both_answer
+	up2=$(received ext up2) eth0=$(received ext eth0)
+	for _ in {1..10}; do
+		line=$(on ext curl -sf -m 2 --interface 198.18.9.9 \
+			http://198.18.1.1:8080/)
+		[[ $line == *" from 198.18.9.9:"* ]]
+	done
+	[ "$(received ext up2)" -ge $((up2 + 40)) ]
+	[ "$(received ext eth0)" -lt $((eth0 + 20)) ]
 }
