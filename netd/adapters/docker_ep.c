@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <netinet/in.h>
 
+#include "fault.h"
 #include "ipam.h"
 #include "netd/log.h"
 #include "network.h"
@@ -49,6 +50,7 @@ void docker_ep_end(struct docker *d, struct docker_ep *ep)
 	struct docker_addr *a = docker_addr(d, &ep->addr);
 
 	detach(d, ep);
+	fault_after(FAULT_DOCKER_ENDED);
 	if (a && str_eq(a->endpoint, ep->id)) {
 		a->endpoint[0] = '\0';
 		a->since = mono_ms();
@@ -237,6 +239,7 @@ void docker_create_endpoint(struct docker *d, struct http_request *req)
 	struct docker_addr *a;
 	struct refusal r = { 0 };
 	struct docker_net *net = find_net(d, req, &r);
+	int err;
 
 	if (net && ep && str_eq(ep->net, net->id)) {
 		reply_endpoint(req, ep);
@@ -247,7 +250,8 @@ void docker_create_endpoint(struct docker *d, struct http_request *req)
 		docker_refuse(req, &r);
 		return;
 	}
-	if (!docker_is_kept(req, docker_ep_save(d, ep))) {
+	err = docker_ep_save(d, ep);
+	if (!docker_is_kept(req, err ? err : fault_at(FAULT_DOCKER_MADE))) {
 		docker_ep_drop(d, ep);
 		return;
 	}
@@ -341,7 +345,13 @@ static int offer(struct docker *d, struct http_request *req,
 	at.aliases = json_incref(ep->aliases);
 	/* First in the journal: a crash must find it by its endpoint. */
 	set_state(d, ep, DOCKER_JOINED);
-	return reconcile_pod_offer(d->cfg.reconcile, pod, &at, r);
+	if (reconcile_pod_offer(d->cfg.reconcile, pod, &at, r))
+		return -EINVAL;
+	if (!fault_at(FAULT_DOCKER_OFFERED))
+		return 0;
+	detach(d, ep);
+	return refuse(r, API_INTERNAL, NULL, "see: the log of netd",
+		      "the link that was made cannot be told of");
 }
 
 static void add_routes(json_t *list, const struct ip_prefix *vips, uint32_t len,
@@ -443,6 +453,7 @@ static void left_done(struct docker *d, struct http_request *req, json_t *args,
 	(void)reply;
 	if (ep)
 		set_state(d, ep, DOCKER_LEFT);
+	fault_after(FAULT_DOCKER_LEFT);
 	if (req)
 		docker_reply(req, json_object());
 }

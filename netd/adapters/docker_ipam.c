@@ -11,6 +11,7 @@
  */
 #include "docker_core.h"
 
+#include "fault.h"
 #include "ipam.h"
 #include "netd/log.h"
 #include "network.h"
@@ -344,6 +345,7 @@ static void hold_done(struct docker *d, struct http_request *req, json_t *args,
 			     json_is_true(json_object_get(args, "v6")) };
 	struct docker_addr *a;
 	struct ip_addr addr;
+	int err;
 
 	if (r->code != API_OK) {
 		if (req)
@@ -362,7 +364,8 @@ static void hold_done(struct docker *d, struct http_request *req, json_t *args,
 	json_get_mac(args, &a->mac);
 	a->by6 = pool.v6;
 	a->since = mono_ms();
-	if (!docker_is_kept(req, docker_addr_save(d, a))) {
+	err = docker_addr_save(d, a);
+	if (!docker_is_kept(req, err ? err : fault_at(FAULT_DOCKER_HELD))) {
 		docker_addr_drop(d, a);
 		return;
 	}

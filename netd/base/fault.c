@@ -33,6 +33,11 @@ static const struct {
 	[FAULT_NET_GONE] = { "net.gone", true },
 	[FAULT_STORE_COMMIT] = { "store.commit", false },
 	[FAULT_STORE_COMMITTED] = { "store.committed", true },
+	[FAULT_DOCKER_HELD] = { "docker.held", false },
+	[FAULT_DOCKER_MADE] = { "docker.made", false },
+	[FAULT_DOCKER_OFFERED] = { "docker.offered", false },
+	[FAULT_DOCKER_LEFT] = { "docker.left", true },
+	[FAULT_DOCKER_ENDED] = { "docker.ended", true },
 };
 _Static_assert(ARRAY_LEN(steps) == FAULT_MAX, "a name for every step");
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Docker's network driver when replies are lost (host 1, through a proxy that
-# cuts) and when daemons are killed (host 2): no address is lost, no container
-# goes without its network.
+# cuts), when daemons are killed and when a step of a call fails or is netd's
+# last (host 2): no address is lost, no container goes without its network.
 
 load ../lib/e2e
 load ../lib/docker
+
+FAULT=$RUN/fault
+export NETD_FAULT_FILE=$FAULT
 
 setup_file()
 {
@@ -191,6 +194,37 @@ no_network() { refused 3 'not found' n "$1" network inspect "$2"; }
 	dkn 2 exec late ip addr show eth0 | grep "$(ip_of 2 late)/"
 	dkn 2 rm -f late
 	until_true 10 clean 2
+}
+
+# meanwhile COMMAND..: netd of host 2 is started anew as soon as it has died.
+meanwhile()
+{
+	local pid
+	"$@" &
+	pid=$!
+	until gone "$pid"; do
+		! gone "$(daemon_pid 2)" || lab start 2
+		sleep 0.02
+	done
+	wait "$pid"
+}
+
+@test "a step of a call that fails, or is the last, leaves nothing" {
+	grep ^docker "$FAULT.points" >"$RUN/out/points"
+	[ "$(wc -l <"$RUN/out/points")" -ge 8 ]
+	while read -r point; do
+		echo "== $point"
+		echo "$point" >"$FAULT"
+		meanwhile web 2 step -p 8080:80 || :
+		meanwhile dkn 2 rm -f step || :
+		# It came to it.
+		until_true 3 test ! -e "$FAULT"
+		meanwhile dkn 2 rm -f step || :
+		web 2 step -p 8080:80
+		answers 2 step
+		dkn 2 rm -f step
+		until_true 10 clean 2
+	done <"$RUN/out/points"
 }
 
 @test "the engines end without a trace" {
