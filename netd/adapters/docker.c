@@ -74,6 +74,17 @@ static void expire_made(struct docker *d, int64_t now)
 	}
 }
 
+/* Off for the whole grace time: what is there is right from now on. */
+static void set_right(struct docker *d, struct docker_pool *pool,
+		      unsigned int nets)
+{
+	pool->off_since = 0;
+	if (nets > pool->open)
+		docker_net_give_up(d, pool->network);
+	else
+		pool->open = nets;
+}
+
 static void expire_pools(struct docker *d, int64_t now)
 {
 	struct docker_pool *pool, *next;
@@ -87,10 +98,8 @@ static void expire_pools(struct docker *d, int64_t now)
 			pool->off_since = now;
 		else if (now - pool->off_since < d->cfg.grace_ms)
 			continue;
-		else if (nets > pool->open)
-			docker_net_give_up(d, pool->network);
 		else
-			pool->open = nets;
+			set_right(d, pool, nets);
 		if (nets || pool->open)
 			continue;
 		HASH_DEL(d->pools, pool);
