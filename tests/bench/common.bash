@@ -149,6 +149,18 @@ add_hosts()
 	cable "$1-a" "$1-b" 192.0.2.1/24 192.0.2.2/24
 }
 
+# copying_wire HOST..: from here on their eth0 copies each frame that it gets,
+# as a network card does. A veth alone hands over the sender's own packet, of
+# which TCP still holds a part until it is acknowledged.
+copying_wire()
+{
+	local host
+
+	for host; do
+		inside "$host" "$bin/nd-pass" eth0
+	done
+}
+
 # add_outside P: a client beyond host a, 192.0.3.2 to its 192.0.3.1.
 add_outside()
 {
@@ -197,6 +209,9 @@ pressure()
 	sed -n 's/^some .*total=//p' /proc/pressure/cpu 2>/dev/null || echo 0
 }
 
+# Put before a run's kind where it is noted: what else was different.
+noted_as=""
+
 # once MODE KIND NS OPTIONS.. ADDRESS..: one run, noted in /mnt/results; made
 # again, up to three times, when it was disturbed.
 once()
@@ -215,7 +230,7 @@ once()
 	done
 	# KIND rate=N cpu_us=N steal=N done=N failed=N [first=ERROR]
 	read -r -a figures < <(sed -E 's/[a-z_]+=//g' <<<"$line")
-	echo "$kind $mode $round ${figures[1]} ${figures[2]} ${figures[3]}" \
+	echo "$noted_as$kind $mode $round ${figures[1]} ${figures[2]} ${figures[3]}" \
 		"${figures[5]} $waited ${figures[6]-}" >>/mnt/results
 }
 
