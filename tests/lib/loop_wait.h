@@ -20,6 +20,19 @@ static inline void step_end(struct ev_loop *loop, ev_timer *timer, int revents)
 	ev_break(loop, EVBREAK_ONE);
 }
 
+/* Runs the loop for so long. */
+static inline void loop_turn(struct ev_loop *loop, double seconds)
+{
+	ev_timer timer;
+
+	ev_now_update(loop);
+	ev_timer_init(&timer, step_end, seconds, 0);
+	ev_timer_start(loop, &timer);
+	ev_run(loop, 0);
+	ev_timer_stop(loop, &timer);
+}
+
+/* Until something happens, and a moment at most. */
 static inline void loop_step(struct ev_loop *loop)
 {
 	ev_timer timer;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "http.h"
+#include "loop_wait.h"
 #include "netd/util.h"
 
 static struct {
@@ -136,20 +137,9 @@ static inline void handler(void *arg, struct http_request *req)
 		http_reply(req, 200, canned(req->op));
 }
 
-static inline void on_tick(struct ev_loop *loop, ev_timer *w, int events)
-{
-	(void)w, (void)events;
-	ev_break(loop, EVBREAK_ONE);
-}
-
 static inline void turn(double seconds)
 {
-	ev_timer tick;
-
-	ev_timer_init(&tick, on_tick, seconds, 0.);
-	ev_timer_start(t.loop, &tick);
-	ev_run(t.loop, 0);
-	ev_timer_stop(t.loop, &tick);
+	loop_turn(t.loop, seconds);
 }
 
 static inline int open_file(const char *name, int flags)

@@ -14,6 +14,7 @@
 #include "drops.h"
 #include "event.h"
 #include "http.h"
+#include "loop_wait.h"
 #include "model.h"
 #include "netd/util.h"
 #include "ops.h"
@@ -30,20 +31,9 @@ static struct {
 	struct http *http;
 } t;
 
-static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
-{
-	(void)w, (void)events;
-	ev_break(loop, EVBREAK_ONE);
-}
-
 static void turn(double seconds)
 {
-	ev_timer tick;
-
-	ev_timer_init(&tick, on_tick, seconds, 0.);
-	ev_timer_start(t.loop, &tick);
-	ev_run(t.loop, 0);
-	ev_timer_stop(t.loop, &tick);
+	loop_turn(t.loop, seconds);
 }
 
 static int stream_setup(const char *asked)

@@ -267,10 +267,7 @@ static void on_state(void *arg, bool is_up, const char *text)
 
 static void turn(double seconds)
 {
-	int64_t end = mono_ms() + (int64_t)(seconds * 1000);
-
-	while (mono_ms() < end)
-		loop_step(t.loop);
+	loop_turn(t.loop, seconds);
 }
 
 /* Until a counter has reached a number; what it is then. */

@@ -18,12 +18,11 @@ static bool is_running(pid_t pid)
 
 static bool wait_gone(pid_t pid)
 {
-	for (int i = 0; i < 200; i++) {
-		if (!is_running(pid))
-			return true;
-		usleep(10000);
-	}
-	return false;
+	int64_t end = mono_ms() + 2000;
+
+	while (is_running(pid) && mono_ms() < end)
+		usleep(1000);
+	return !is_running(pid);
 }
 
 static void test_answers(void **state)

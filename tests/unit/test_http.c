@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #include "http.h"
+#include "loop_wait.h"
 #include "http_args.h"
 #include "netd/util.h"
 
@@ -65,21 +66,10 @@ static void handler(void *arg, struct http_request *req)
 	http_reply(req, 200, json_pack("{s:s}", "op", api_ops[req->op].name));
 }
 
-static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
-{
-	(void)w, (void)events;
-	ev_break(loop, EVBREAK_ONE);
-}
-
 /* Runs the loop for a moment. */
 static void turn(double seconds)
 {
-	ev_timer tick;
-
-	ev_timer_init(&tick, on_tick, seconds, 0.);
-	ev_timer_start(t.loop, &tick);
-	ev_run(t.loop, 0);
-	ev_timer_stop(t.loop, &tick);
+	loop_turn(t.loop, seconds);
 }
 
 static int dial(void)
