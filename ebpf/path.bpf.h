@@ -5,8 +5,9 @@
  * The routes have the same answer for packet after packet, and asking them is
  * dear. So each CPU keeps one per node: for a tick at most, and no longer than
  * `underlay_changes` stays the same, by which the loader says that a link, an
- * address, a route or a rule is another than before. The hop's neighbour is
- * not kept; the kernel looks it up, and after it, for each packet.
+ * address, a route or a rule is another than before. Of the hop's neighbour
+ * the kernel knows best, and sends there packet by packet; only frames, which
+ * need its MAC at once, use the one that is kept.
  */
 #pragma once
 
@@ -25,6 +26,10 @@ struct path {
 	__u32 fits;
 	__u32 tick;
 	__u32 changes;
+	/* 0: the neighbour was not known. */
+	__u32 has_macs;
+	__u8 smac[ETH_ALEN];
+	__u8 dmac[ETH_ALEN];
 };
 
 struct {
@@ -43,9 +48,9 @@ static __always_inline struct path *path_of(__be32 vtep)
 
 /*
  * Asks the routes. 0: path_of() is a way for packets of `len`. The look-up
- * needs forwarding=1 on netd0.
+ * needs forwarding=1 on netd0. `ctx`: of whichever kind the program's is.
  */
-__noinline int path_learn(struct __sk_buff *skb, __be32 vtep, __u32 len)
+static __always_inline int path_ask(void *ctx, __be32 vtep, __u32 len)
 {
 	struct path *path = path_of(vtep);
 	struct work *work = work_get();
@@ -66,10 +71,11 @@ __noinline int path_learn(struct __sk_buff *skb, __be32 vtep, __u32 len)
 	path->changes = underlay_changes;
 	path->tick = flow_now();
 	path->vtep = 0;
-	rc = bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+	rc = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 	if (rc != BPF_FIB_LKUP_RET_SUCCESS && rc != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return -1;
-	/* IPv4 by a gateway of IPv6 (RFC 8950). */
+	path->has_macs = rc == BPF_FIB_LKUP_RET_SUCCESS;
+	/* IPv4 by a gateway of IPv6 (RFC 8950) is netd0's. */
 	if (fib->family != AF_INET)
 		return -1;
 	path->vtep = vtep;
@@ -77,7 +83,26 @@ __noinline int path_learn(struct __sk_buff *skb, __be32 vtep, __u32 len)
 	path->ifindex = fib->ifindex;
 	/* Now the route's MTU, or, without a neighbour, `len` still. */
 	path->fits = fib->tot_len;
+	__builtin_memcpy(path->smac, fib->smac, ETH_ALEN);
+	__builtin_memcpy(path->dmac, fib->dmac, ETH_ALEN);
 	return 0;
+}
+
+__noinline int path_ask_skb(struct __sk_buff *skb, __be32 vtep, __u32 len)
+{
+	return path_ask(skb, vtep, len);
+}
+
+__noinline int path_ask_frame(struct xdp_md *ctx, __be32 vtep, __u32 len)
+{
+	return path_ask(ctx, vtep, len);
+}
+
+static __always_inline int path_holds(const struct path *path, __be32 vtep,
+				      __u32 len)
+{
+	return path->vtep == vtep && path->changes == underlay_changes &&
+	       path->tick == flow_now() && len <= path->fits;
 }
 
 /* NULL: there is none that packets of `len` could take. */
@@ -86,10 +111,19 @@ static __always_inline struct path *path_find(struct __sk_buff *skb,
 {
 	struct path *path = path_of(vtep);
 
-	if (!path)
-		return NULL;
-	if (path->vtep == vtep && path->changes == underlay_changes &&
-	    path->tick == flow_now() && len <= path->fits)
+	if (!path || path_holds(path, vtep, len))
 		return path;
-	return path_learn(skb, vtep, len) ? NULL : path;
+	return path_ask_skb(skb, vtep, len) ? NULL : path;
+}
+
+/* The same, and the neighbour is known. */
+static __always_inline struct path *path_find_frame(struct xdp_md *ctx,
+						    __be32 vtep, __u32 len)
+{
+	struct path *path = path_of(vtep);
+
+	if (!path ||
+	    (!path_holds(path, vtep, len) && path_ask_frame(ctx, vtep, len)))
+		return NULL;
+	return path->has_macs ? path : NULL;
 }

@@ -140,24 +140,8 @@ static __always_inline int xdp_choose(const struct pkt *p,
 	return 0;
 }
 
-/* The way to the node, 0: there is one from here. As in tunnel_send(). */
-static __always_inline int xdp_route(struct xdp_md *ctx, const struct pkt *p,
-				     __be32 vtep, struct bpf_fib_lookup *fib)
-{
-	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->family = AF_INET;
-	fib->l4_protocol = IPPROTO_UDP;
-	fib->ifindex = config.tunnel_ifindex;
-	fib->tot_len = p->len + TUNNEL_LEN;
-	fib->ipv4_src = config.vtep.w[3];
-	fib->ipv4_dst = vtep;
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0) !=
-	       BPF_FIB_LKUP_RET_SUCCESS;
-}
-
 /* What was the packet's Ethernet header becomes the inner one. */
-static __always_inline int xdp_wrap(struct xdp_md *ctx,
-				    const struct bpf_fib_lookup *fib,
+static __always_inline int xdp_wrap(struct xdp_md *ctx, const struct path *path,
 				    const struct tunnel_hdr *h)
 {
 	struct ethhdr *eth;
@@ -167,8 +151,8 @@ static __always_inline int xdp_wrap(struct xdp_md *ctx,
 	eth = (void *)(long)ctx->data;
 	if ((void *)eth + ETH_HLEN + TUNNEL_LEN > (void *)(long)ctx->data_end)
 		return -ABI_DROP_KERNEL;
-	__builtin_memcpy(eth->h_dest, fib->dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, fib->smac, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, path->dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, path->smac, ETH_ALEN);
 	eth->h_proto = bpf_htons(ETH_P_IP);
 	__builtin_memcpy(eth + 1, h, TUNNEL_LEN);
 	return 0;
@@ -178,8 +162,8 @@ static __always_inline int xdp_packet(struct xdp_md *ctx)
 {
 	struct tunnel_of of = { .type = bpf_htons(ETH_P_IP) };
 	struct tunnel_hdr h = {};
-	struct bpf_fib_lookup fib;
 	struct abi_frontend *fe;
+	struct path *path;
 	struct work *work;
 	struct pkt p;
 	__u32 ifindex;
@@ -192,11 +176,12 @@ static __always_inline int xdp_packet(struct xdp_md *ctx)
 	if (!fe || !work || xdp_choose(&p, fe, work))
 		return XDP_PASS;
 	vtep = work->choice.vtep.w[3];
-	if ((p.len > SIZE_ALWAYS_FITS &&
-	     p.len > size_mtu(&work->choice.vtep)) ||
-	    xdp_route(ctx, &p, vtep, &fib))
+	if (p.len > SIZE_ALWAYS_FITS && p.len > size_mtu(&work->choice.vtep))
 		return XDP_PASS;
-	ifindex = fib.ifindex;
+	path = path_find_frame(ctx, vtep, p.len + TUNNEL_LEN);
+	if (!path)
+		return XDP_PASS;
+	ifindex = path->ifindex;
 	if (ifindex != ctx->ingress_ifindex &&
 	    !bpf_map_lookup_elem(&xdp_links, &ifindex))
 		return XDP_PASS;
@@ -204,7 +189,7 @@ static __always_inline int xdp_packet(struct xdp_md *ctx)
 	of.hash = lb_hash(&p);
 	of.len = p.len;
 	tunnel_fill(&h, &of, vtep, ABI_VNI_REQUEST);
-	if (xdp_wrap(ctx, &fib, &h)) {
+	if (xdp_wrap(ctx, path, &h)) {
 		drop_count(ABI_DROP_KERNEL);
 		return XDP_DROP;
 	}
