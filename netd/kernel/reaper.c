@@ -11,12 +11,11 @@
 #include "reaper.h"
 
 #include <ev.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "netd/log.h"
 #include "netd/util.h"
 #include "nl.h"
+#include "thread.h"
 
 struct links {
 	uint32_t *ifindex;
@@ -133,19 +132,6 @@ static void done_cb(struct ev_loop *loop, struct ev_async *w, int revents)
 		r->fn(r->arg);
 }
 
-/* Signals are the loop's: none is taken by the thread. */
-static int start_thread(struct reaper *r)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	err = pthread_create(&r->thread, NULL, reaper_run, r);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -err;
-}
-
 int reaper_new(struct ev_loop *loop, struct reaper **ret)
 {
 	struct reaper *r = xzalloc(sizeof(*r));
@@ -156,7 +142,7 @@ int reaper_new(struct ev_loop *loop, struct reaper **ret)
 	pthread_cond_init(&r->changed, NULL);
 	ev_async_init(&r->done, done_cb);
 	if (!err)
-		err = start_thread(r);
+		err = thread_start(&r->thread, reaper_run, r);
 	if (err) {
 		nl_free(r->nl);
 		free(r);

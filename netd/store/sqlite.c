@@ -73,6 +73,9 @@ struct db {
 	/* Of the last failure: a rollback makes SQLite forget. */
 	char error[160];
 	sqlite3_stmt *stmt[DB_STMT_MAX];
+	char *log_path;
+	/* -1: nobody asked for it yet. */
+	int log_fd;
 };
 
 static const struct db_errno {
@@ -273,6 +276,8 @@ int db_open(const char *path, struct db **ret)
 		return err;
 
 	db = xzalloc(sizeof(*db));
+	db->log_path = xasprintf("%s-wal", path);
+	db->log_fd = -1;
 	err = db_handle_open(db, path);
 	if (!err)
 		err = db_check(db, path);
@@ -293,6 +298,9 @@ void db_close(struct db *db)
 	for (size_t i = 0; i < DB_STMT_MAX; i++)
 		sqlite3_finalize(db->stmt[i]);
 	sqlite3_close(db->h);
+	if (db->log_fd >= 0)
+		close(db->log_fd);
+	free(db->log_path);
 	free(db);
 }
 
@@ -315,6 +323,18 @@ int db_commit(struct db *db)
 	else
 		db_exec(db, "PRAGMA synchronous = FULL");
 	return err;
+}
+
+/*
+ * SQLite makes this file with the first write and keeps it until it closes;
+ * its name is on the disk since the first commit that was durable. It has no
+ * locks on it, so closing it here takes none away (fcntl(2)).
+ */
+int db_log_fd(struct db *db)
+{
+	if (db->log_fd < 0)
+		db->log_fd = open(db->log_path, O_RDONLY | O_CLOEXEC);
+	return db->log_fd < 0 ? -errno : db->log_fd;
 }
 
 void db_rollback(struct db *db)

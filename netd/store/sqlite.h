@@ -24,6 +24,11 @@ const char *db_error(const struct db *db);
 
 int db_begin(struct db *db, bool is_durable);
 int db_commit(struct db *db);
+/*
+ * The file that holds what was committed last: what was not durable is when
+ * this has been synced. The db's; or -errno.
+ */
+int db_log_fd(struct db *db);
 void db_rollback(struct db *db);
 
 int db_kv_put(struct db *db, const char *key, const char *value, int64_t rev);

@@ -3,28 +3,30 @@
  * truth - the file is the truth: one host, no other store.
  *
  * Commits wait for the turn of the queue and go into one SQLite transaction
- * together, so that a burst costs one sync of the disk; each is judged and
- * gets its revision on its own.
+ * together; each is judged and gets its revision on its own. Nobody hears of
+ * them before the disk has them, and for the disk a thread waits, not the
+ * loop: what comes meanwhile is the next transaction.
  */
 #include <utlist.h>
 
 #include "fault.h"
+#include "lag.h"
 #include "netd/log.h"
 #include "netd/util.h"
 #include "store_core.h"
+#include "sync.h"
 
 struct truth {
 	/* In order of arrival. */
 	struct store_call *calls;
+	/* Those that are in the file, and what each of them changed: told when
+	 * the disk has them. */
+	struct store_call *written;
+	struct store_batch *batches;
+	int64_t written_rev;
+	struct sync *sync;
 	bool is_failing;
 };
-
-static int truth_open(struct store *store, const struct store_config *config)
-{
-	(void)config;
-	store->impl = xzalloc(sizeof(struct truth));
-	return 0;
-}
 
 static int truth_mark(struct store *store)
 {
@@ -108,7 +110,7 @@ static int calls_run(struct store *store, struct store_call *calls,
 {
 	struct store_call *call;
 	size_t i = 0;
-	int err = db_begin(store->db, true);
+	int err = db_begin(store->db, false);
 
 	if (err)
 		return err;
@@ -142,37 +144,86 @@ static void truth_complain(struct store *store, int err)
 	truth->is_failing = err != 0;
 }
 
-static void truth_turn(struct store *store)
+/* The end of all that were written. */
+static void tell_written(struct store *store, int err)
 {
 	struct truth *truth = store->impl;
-	struct store_call *calls = take_ptr(truth->calls), *call, *next;
-	struct store_batch *batches;
-	int64_t rev = store->rev;
+	struct store_batch *batches = take_ptr(truth->batches);
+	struct store_call *calls = take_ptr(truth->written), *call, *next;
 	size_t n = 0;
-	int err;
 
-	if (!calls)
-		return;
-	DL_COUNT(calls, call, n);
-	batches = xzalloc(n * sizeof(*batches));
-
-	err = calls_run(store, calls, &rev, batches);
-	truth_complain(store, err);
-	if (!err)
-		store->rev = rev;
-
-	n = 0;
 	DL_FOREACH_SAFE (calls, call, next) {
-		struct store_batch *batch = &batches[n++];
-
 		DL_DELETE(calls, call);
-		if (err)
-			store_batch_clear(batch);
-		store_tell_changed(store, batch);
+		store_tell_changed(store, &batches[n++]);
 		store_call_finish(call, err ? err : call->err,
 				  err ? 0 : call->rev);
 	}
 	free(batches);
+}
+
+/*
+ * What the disk refused is in the file nevertheless, as long as the machine
+ * runs: it may have happened.
+ */
+static void truth_synced(void *arg, int err)
+{
+	LAG(LAG_STORE);
+	struct store *store = arg;
+	struct truth *truth = store->impl;
+
+	if (err)
+		log_err("store: the disk did not take a write path=%s "
+			"error=\"%s\"",
+			store->path, strerror(-err));
+	store->rev = truth->written_rev;
+	tell_written(store, err ? -ETIMEDOUT : 0);
+	if (truth->calls)
+		store_wake(store);
+}
+
+static int truth_open(struct store *store, const struct store_config *config)
+{
+	struct truth *truth = xzalloc(sizeof(*truth));
+
+	(void)config;
+	store->impl = truth;
+	return sync_new(store->loop, truth_synced, store, &truth->sync);
+}
+
+/* Writes what has come; nothing of it is in the file if that fails. */
+static void write_calls(struct store *store)
+{
+	struct truth *truth = store->impl;
+	struct store_call *call;
+	int64_t rev = store->rev;
+	size_t n = 0;
+	int fd, err;
+
+	DL_COUNT(truth->calls, call, n);
+	truth->written = take_ptr(truth->calls);
+	truth->batches = xzalloc(n * sizeof(*truth->batches));
+	err = calls_run(store, truth->written, &rev, truth->batches);
+	truth_complain(store, err);
+	for (size_t i = 0; err && i < n; i++)
+		store_batch_clear(&truth->batches[i]);
+	if (err) {
+		tell_written(store, err);
+		return;
+	}
+	truth->written_rev = rev;
+	fd = db_log_fd(store->db);
+	if (fd < 0)
+		truth_synced(store, fd);
+	else
+		sync_start(truth->sync, fd);
+}
+
+static void truth_turn(struct store *store)
+{
+	struct truth *truth = store->impl;
+
+	if (truth->calls && !truth->written)
+		write_calls(store);
 }
 
 static void truth_commit(struct store *store, struct store_call *call)
@@ -193,9 +244,17 @@ static void truth_close(struct store *store)
 {
 	struct truth *truth = store->impl;
 	struct store_call *call, *next;
+	size_t n = 0;
 
 	if (!truth)
 		return;
+	/* First of all, so that nobody is told of what is freed. */
+	sync_free(truth->sync);
+	DL_FOREACH_SAFE (truth->written, call, next) {
+		store_batch_clear(&truth->batches[n++]);
+		store_call_free(call);
+	}
+	free(truth->batches);
 	DL_FOREACH_SAFE (truth->calls, call, next)
 		store_call_free(call);
 	free(truth);
