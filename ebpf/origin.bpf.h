@@ -40,6 +40,7 @@ static __always_inline int origin_ask(struct __sk_buff *skb, __be32 sender,
 	struct bpf_fib_lookup fib = {
 		.family = AF_INET,
 		.l4_protocol = IPPROTO_UDP,
+		.dport = config.vxlan_port,
 		.ifindex = *ifindex,
 		.ipv4_src = config.vtep.w[3],
 		.ipv4_dst = sender,

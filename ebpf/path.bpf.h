@@ -63,6 +63,7 @@ static __always_inline int path_ask(void *ctx, __be32 vtep, __u32 len)
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->family = AF_INET;
 	fib->l4_protocol = IPPROTO_UDP;
+	fib->dport = config.vxlan_port;
 	fib->ifindex = config.tunnel_ifindex;
 	fib->tot_len = len;
 	fib->ipv4_src = config.vtep.w[3];

@@ -74,11 +74,21 @@ all_answer()
 	all_answer 2 eth0
 }
 
+# by_rule HOST WORDS..: what the rule says goes by the second uplink.
+by_rule()
+{
+	way "$1" via "10.9.1.$((3 - $1))" dev eth1 table 101
+	on "$1" ip rule add pref 100 "${@:2}" lookup 101
+}
+
 @test "a rule by source sends the tunnel's address its own way" {
-	for k in 1 2; do
-		way "$k" via "10.9.1.$((3 - k))" dev eth1 table 101
-		on "$k" ip rule add pref 100 from "192.0.2.$k" lookup 101
-	done
+	for k in 1 2; do by_rule "$k" from "192.0.2.$k"; done
+	all_answer 1 eth1
+	all_answer 2 eth1
+}
+
+@test "so does a rule by the tunnel's port" {
+	for k in 1 2; do by_rule "$k" ipproto udp dport 4789; done
 	all_answer 1 eth1
 	all_answer 2 eth1
 }
