@@ -70,7 +70,7 @@ static void expire_made(struct docker *d, int64_t now)
 		memcpy(network, m->network, sizeof(network));
 		docker_made_del(d, network);
 		docker_pool_count(d, network, -1);
-		docker_unmake(d, network);
+		docker_unmake(d, NULL, network);
 	}
 }
 

@@ -191,8 +191,9 @@ bool docker_made_del(struct docker *d, const char *network);
 void docker_net_give_up(struct docker *d, const char *network);
 /* One that Docker has made, and that nobody uses yet. */
 bool docker_net_is_fresh(const struct net *net);
-/* Removes a network that was made for nothing. */
-void docker_unmake(struct docker *d, const char *network);
+/* Removes a network that was made for nothing, then answers req, if any. */
+void docker_unmake(struct docker *d, struct http_request *req,
+		   const char *network);
 /* Takes the endpoint's pod, and its address when that was given back. */
 void docker_ep_end(struct docker *d, struct docker_ep *ep);
 /* The endpoint's attachment, or NULL. */

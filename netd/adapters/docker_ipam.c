@@ -310,8 +310,11 @@ void docker_release_pool(struct docker *d, struct http_request *req)
 
 	if (!find_pool(d, docker_str(req, "PoolID"), &pool, &r) && !pool.v6) {
 		docker_pool_count(d, pool.net->name, -1);
-		if (docker_made_del(d, pool.net->name))
-			docker_unmake(d, pool.net->name);
+		/* Asked for anew right after this, it is made anew. */
+		if (docker_made_del(d, pool.net->name)) {
+			docker_unmake(d, req, pool.net->name);
+			return;
+		}
 	}
 	docker_reply(req, json_object());
 }

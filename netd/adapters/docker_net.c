@@ -150,9 +150,10 @@ void docker_net_give_up(struct docker *d, const char *network)
 	docker_net_drop(d, last);
 }
 
-void docker_unmake(struct docker *d, const char *network)
+void docker_unmake(struct docker *d, struct http_request *req,
+		   const char *network)
 {
-	leave(d, NULL, network, "");
+	leave(d, req, network, "");
 }
 
 /* ---- options ---- */
