@@ -201,6 +201,38 @@ static void test_unanswered_network(void **state)
 	}
 }
 
+static size_t networks_known(void)
+{
+	AUTO(json_freep) json_t *doc = docker_json(t.docker);
+
+	return json_array_size(json_object_get(doc, "networks"));
+}
+
+/* Who is slow twice in a row has the grace time twice. */
+static void test_network_after_one_given_up(void **state)
+{
+	(void)state;
+	close_docker();
+	t.grace_ms = 500;
+	open_docker();
+	make_network();
+	ask("IpamDriver.ReleasePool", "{s:s}", "PoolID", POOL);
+	docker_expire(t.docker);
+	wait_while(t.loop, true, t.grace_ms + 50);
+	docker_expire(t.docker);
+	wait_for(t.loop, !model_net(t.m, "blue"), WAIT_MS);
+
+	make_pool("blue");
+	docker_expire(t.docker);
+	assert_empty(create_network(NET, "10.65.0.1/22"));
+	make_pool("blue");
+	assert_empty(create_network(NET2, "10.65.0.1/22"));
+	docker_expire(t.docker);
+	wait_while(t.loop, true, t.grace_ms + 50);
+	docker_expire(t.docker);
+	assert_int_equal(networks_known(), 2);
+}
+
 /* An engine that comes back late speaks of an earlier holder. */
 static void test_late_release(void **state)
 {
@@ -302,10 +334,15 @@ static void test_ports(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_golden),	 TEST(test_asked_twice),
-		TEST(test_unknown_ids),	 TEST(test_restart_of_netd),
-		TEST(test_expiry),	 TEST(test_unanswered_network),
-		TEST(test_late_release), TEST(test_two_networks),
+		TEST(test_golden),
+		TEST(test_asked_twice),
+		TEST(test_unknown_ids),
+		TEST(test_restart_of_netd),
+		TEST(test_expiry),
+		TEST(test_unanswered_network),
+		TEST(test_network_after_one_given_up),
+		TEST(test_late_release),
+		TEST(test_two_networks),
 		TEST(test_ports),
 	};
 
