@@ -11,7 +11,7 @@
 #include "store.h"
 
 /* What changed() gets at once at most, so that the loop stays awake. */
-#define STORE_BATCH_MAX 1000
+#define STORE_BATCH_MAX 250
 
 struct store_batch {
 	struct store_kv *kv;

@@ -19,7 +19,7 @@
 #define ETCD_ANSWER_MS 3000
 #define ETCD_PROBE_S 2.0
 #define ETCD_PAGE_MS 15000
-#define ETCD_PAGE_LEN 1000
+#define ETCD_PAGE_LEN 400
 /* The largest reply, or line of the watch, that is taken. */
 #define ETCD_REPLY_MAX (64u << 20)
 /* The longest that a commit takes. */

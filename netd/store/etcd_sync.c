@@ -81,6 +81,7 @@ static int mirror_write_meta(struct etcd *etcd, int64_t rev)
 	return err;
 }
 
+/* rev 0: it is but a part. */
 static int mirror_write(struct etcd *etcd, const struct store_batch *batch,
 			int64_t rev)
 {
@@ -98,7 +99,7 @@ static int mirror_write(struct etcd *etcd, const struct store_batch *batch,
 		else
 			err = db_kv_del(db, kv->key, &was_there);
 	}
-	if (!err)
+	if (!err && rev)
 		err = mirror_write_meta(etcd, rev);
 	if (err) {
 		db_rollback(db);
@@ -317,6 +318,23 @@ static int snap_take(struct etcd *etcd, struct etcd_range *range)
 	return err;
 }
 
+/*
+ * The first snapshot of all is kept and told as it comes, a page in a turn of
+ * the loop: without a revision nobody is shown anything of the mirror. Later
+ * ones are what has changed, and whole or not at all.
+ */
+static int snap_keep(struct etcd *etcd)
+{
+	int err;
+
+	if (etcd->store->rev || is_foreign_change(etcd, &etcd->snap_diff))
+		return 0;
+	err = mirror_write(etcd, &etcd->snap_diff, 0);
+	if (!err)
+		store_tell_changed(etcd->store, &etcd->snap_diff);
+	return err;
+}
+
 static void snap_finish(struct etcd *etcd)
 {
 	struct store_batch diff = etcd->snap_diff;
@@ -369,6 +387,9 @@ static void on_page(void *arg, const struct fetch_reply *reply)
 		etcd_away(etcd, "another cluster answers");
 	else if (snap_take(etcd, &range))
 		etcd_away(etcd, "cannot read %s: %s", etcd->store->path,
+			  db_error(etcd->store->db));
+	else if (snap_keep(etcd))
+		etcd_away(etcd, "cannot write %s: %s", etcd->store->path,
 			  db_error(etcd->store->db));
 	else if (range.has_more)
 		snap_ask(etcd);

@@ -89,3 +89,11 @@ starts_anew()
 	starts_anew
 	turns_are_short
 }
+
+@test "etcd: a node that knew nothing reads thousands of objects in short turns" {
+	lab stop 1
+	rm "$RUN"/node1/netd.db*
+	lab start 1
+	until_true 30 n 1 service inspect s1999 --network n9
+	turns_are_short
+}
