@@ -153,6 +153,18 @@ static void endpoint_key(const struct reconcile *rc,
 	str_format(key, size, "%s/%s", rc->m->self, at->id);
 }
 
+const struct endpoint *rc_endpoint(const struct reconcile *rc,
+				   const struct net *net,
+				   const struct attachment *at)
+{
+	char key[NAME_LEN + ENDPOINT_ID_LEN];
+	struct endpoint *ep;
+
+	endpoint_key(rc, at, key, sizeof(key));
+	HASH_FIND_STR(net->endpoints, key, ep);
+	return ep;
+}
+
 void rc_pod_show(struct reconcile *rc, const struct pod *pod,
 		 const struct attachment *at)
 {

@@ -73,28 +73,34 @@ static void want_self(struct wants *w)
 	     "c/alive/%s", rc->m->self);
 }
 
-static void want_endpoints(struct wants *w, const struct net *net)
+static void want_endpoint(struct wants *w, const struct net *net,
+			  const struct endpoint *ep)
 {
-	const struct endpoint *ep;
 	char mac[MAC_STRLEN];
-
-	for (ep = net->endpoints; ep; ep = ep->hh.next) {
-		json_t *doc;
-
-		if (!str_eq(ep->node, w->rc->m->self))
-			continue;
-		doc = json_pack("{s:i, s:s, s:o, s:s, s:O}", "schema", 1, "pod",
+	json_t *doc = json_pack("{s:i, s:s, s:o, s:s, s:O}", "schema", 1, "pod",
 				ep->pod, "ip", json_ip(&ep->addr), "mac",
 				mac_str(&ep->mac, mac), "labels", ep->labels);
-		if (!ip_is_none(&ep->addr6))
-			json_object_set_new(doc, "ip6", json_ip(&ep->addr6));
-		json_object_set(doc, "aliases", ep->aliases);
-		if (ep->unready)
-			json_object_set_new(doc, "ready", json_false());
-		if (ep->leaving)
-			json_object_set_new(doc, "leaving", json_true());
-		want(w, false, doc, "n/%s/e/pods/%s/%s", net->name, ep->node,
-		     ep->id);
+
+	if (!ip_is_none(&ep->addr6))
+		json_object_set_new(doc, "ip6", json_ip(&ep->addr6));
+	json_object_set(doc, "aliases", ep->aliases);
+	if (ep->unready)
+		json_object_set_new(doc, "ready", json_false());
+	if (ep->leaving)
+		json_object_set_new(doc, "leaving", json_true());
+	want(w, false, doc, "n/%s/e/pods/%s/%s", net->name, ep->node, ep->id);
+}
+
+static void want_pod_endpoints(struct wants *w, const struct pod *pod)
+{
+	for (size_t i = 0; i < pod->nets_len; i++) {
+		const struct attachment *at = &pod->nets[i];
+		const struct net *net = model_net(w->rc->m, at->network);
+		const struct endpoint *ep =
+			net ? rc_endpoint(w->rc, net, at) : NULL;
+
+		if (ep)
+			want_endpoint(w, net, ep);
 	}
 }
 
@@ -217,10 +223,12 @@ void rc_publish(struct reconcile *rc)
 	    store_status(rc->store).state != STORE_UP || !name_is_free(rc))
 		return;
 	want_self(&w);
+	/* Not by networks: one may have a hundred thousand of others'. */
+	for (const struct pod *pod = rc->m->pods; pod; pod = pod->hh.next)
+		want_pod_endpoints(&w, pod);
 	for (const struct net *net = rc->m->nets; net; net = net->hh.next) {
 		if (!net->rev)
 			continue;
-		want_endpoints(&w, net);
 		want_up(&w, net);
 	}
 	txn = store_txn_new();

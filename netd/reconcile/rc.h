@@ -175,6 +175,10 @@ struct want_pod rc_pod_want(struct reconcile *rc, const struct pod *pod,
 			    const struct attachment *at);
 void rc_pod_adopt(struct reconcile *rc, struct pod *pod, struct attachment *at);
 void rc_pod_clients(struct reconcile *rc, const struct pod *pod);
+/* What is shown of the attachment, or NULL. */
+const struct endpoint *rc_endpoint(const struct reconcile *rc,
+				   const struct net *net,
+				   const struct attachment *at);
 /* The attachment as everybody sees it; names follow by the marks. */
 void rc_pod_show(struct reconcile *rc, const struct pod *pod,
 		 const struct attachment *at);
