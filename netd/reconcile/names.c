@@ -160,12 +160,8 @@ void rc_stub(struct reconcile *rc, const char *net_name, const char *zone)
 
 void rc_written(struct reconcile *rc, const struct net *net)
 {
-	const struct static_record *rec = net ? net->records : NULL;
-	const struct stub_zone *stub = net ? net->stubs : rc->m->stubs;
-	const char *name = net ? net->name : "";
-
-	for (; rec; rec = rec->hh.next)
-		rc_record(rc, name, rec->name);
-	for (; stub; stub = stub->hh.next)
-		rc_stub(rc, name, stub->zone);
+	for (struct static_record *r = net->records; r; r = r->hh.next)
+		rc_record(rc, net->name, r->name);
+	for (struct stub_zone *stub = net->stubs; stub; stub = stub->hh.next)
+		rc_stub(rc, net->name, stub->zone);
 }

@@ -152,7 +152,7 @@ void rc_name(struct reconcile *rc, const char *net, const char *name);
 void rc_record(struct reconcile *rc, const char *net, const char *name);
 /* net "": for every network. */
 void rc_stub(struct reconcile *rc, const char *net, const char *zone);
-/* All that operators wrote for the network; NULL: for every one. */
+/* All that operators wrote for the network. */
 void rc_written(struct reconcile *rc, const struct net *net);
 /* A service's own names, and its aliases that are no other's. */
 int rc_service_names(struct reconcile *rc, const struct net *net,
