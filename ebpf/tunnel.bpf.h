@@ -61,20 +61,6 @@ static __always_inline __sum16 ip_checksum(const struct iphdr *ip)
 	return (__sum16)~sum;
 }
 
-/* Bytes of the largest packet on the wire, without its Ethernet header. */
-static __always_inline __u32 tunnel_wire_len(struct __sk_buff *skb)
-{
-	__u32 len = skb->len - ETH_HLEN;
-
-	/* GSO: headers may be shorter than this, never longer. */
-	if (skb->gso_size)
-		len = skb->gso_size + 60 +
-		      (skb->protocol == bpf_htons(ETH_P_IPV6)
-			       ? sizeof(struct ipv6hdr)
-			       : sizeof(struct iphdr));
-	return len + TUNNEL_LEN;
-}
-
 /* What the outer headers say of the packet in them. */
 struct tunnel_of {
 	__u32 hash;
@@ -165,6 +151,31 @@ static __always_inline int ip_start_is_fragment(const struct ip_start *ip,
 	return (ip->w[3] & bpf_htons(IP_FRAGMENT_BITS)) != 0;
 }
 
+/* Of its TCP header; TCP knows how long it made it. */
+static __always_inline __u32 tcp_header_len(struct __sk_buff *skb, __u32 l4)
+{
+	__u8 offset = 0;
+
+	bpf_skb_load_bytes(skb, l4 + 12, &offset, 1);
+	return (offset >> 4) * 4;
+}
+
+/* Bytes of the largest packet on the wire, without its Ethernet header. */
+static __always_inline __u32 tunnel_wire_len(struct __sk_buff *skb,
+					     const struct ip_start *ip,
+					     __be16 type)
+{
+	__u32 l3 = sizeof(struct ipv6hdr), l4 = sizeof(struct udphdr);
+
+	if (!skb->gso_size)
+		return skb->len - ETH_HLEN + TUNNEL_LEN;
+	if (type == bpf_htons(ETH_P_IP))
+		l3 = (ip_start_byte(ip, 0) & 0xf) * 4;
+	if (ip_start_proto(ip, type) == IPPROTO_TCP)
+		l4 = tcp_header_len(skb, L3_OFF + l3);
+	return skb->gso_size + l4 + l3 + TUNNEL_LEN;
+}
+
 /* The whole packet in VXLAN, to the underlay by its routes. */
 __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 {
@@ -186,7 +197,7 @@ __noinline int tunnel_send(struct __sk_buff *skb, __be32 vtep, __u32 vni)
 	    ip_start_is_fragment(&u.ip, of.type))
 		return TUNNEL_BY_DEVICE;
 	of.ecn = ip_start_ecn(&u.ip, of.type);
-	path = path_find(skb, vtep, tunnel_wire_len(skb));
+	path = path_find(skb, vtep, tunnel_wire_len(skb, &u.ip, of.type));
 	if (!path)
 		return TUNNEL_BY_DEVICE;
 	ifindex = path->ifindex;
