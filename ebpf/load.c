@@ -202,6 +202,7 @@ static int pin_maps(struct ebpf *bpf)
 		if (bpf_map__is_internal(map) ||
 		    map == bpf->skel->maps.work_map ||
 		    map == bpf->skel->maps.origins ||
+		    map == bpf->skel->maps.paths ||
 		    map == bpf->skel->maps.xdp_links)
 			continue;
 		path = map_path(bpf, map);
@@ -212,11 +213,33 @@ static int pin_maps(struct ebpf *bpf)
 	return 0;
 }
 
+static bool has_any(const struct bpf_map *map)
+{
+	union {
+		struct abi_flow_key flow;
+		struct abi_peer_key peer;
+	} key;
+
+	return bpf_map_get_next_key(bpf_map__fd(map), NULL, &key) == 0;
+}
+
+/*
+ * Flows of an earlier load are answered by this one's programs, and its open
+ * sockets still know whom they asked for. Its programs make more of both
+ * until the last of them is replaced, so that this is asked again.
+ */
+static void see_what_is_used(struct ebpf *bpf)
+{
+	if (has_any(bpf->skel->maps.flows) ||
+	    has_any(bpf->skel->maps.established))
+		bpf->skel->bss->flows_used = 1;
+	if (has_any(bpf->skel->maps.peers))
+		bpf->skel->bss->peers_used = 1;
+}
+
 static int load(struct ebpf *bpf)
 {
 	const struct ebpf_config *c = &bpf->config;
-	struct abi_flow_key first;
-	struct abi_peer_key peer;
 	int err;
 
 	bpf->skel = netd_bpf__open();
@@ -241,16 +264,7 @@ static int load(struct ebpf *bpf)
 				 "programs do not load (maps pinned in %s)",
 				 bpf->maps_dir);
 	takeover_flows(bpf);
-	/* Flows of an earlier load are answered by this one's programs. */
-	if (bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.flows), NULL,
-				 &first) == 0 ||
-	    bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.established), NULL,
-				 &first) == 0)
-		bpf->skel->bss->flows_used = 1;
-	/* And its open sockets still know whom they asked for. */
-	if (bpf_map_get_next_key(bpf_map__fd(bpf->skel->maps.peers), NULL,
-				 &peer) == 0)
-		bpf->skel->bss->peers_used = 1;
+	see_what_is_used(bpf);
 	return 0;
 }
 
@@ -323,6 +337,7 @@ int ebpf_start(struct ebpf *bpf)
 	int err;
 
 	ebpf_begin();
+	see_what_is_used(bpf);
 	err = attach_tunnel(bpf);
 	if (err)
 		return err;
@@ -332,6 +347,7 @@ int ebpf_start(struct ebpf *bpf)
 		log_warn("ebpf: sockets are not translated: %s", bpf->error);
 	else
 		bpf->cgroup_attached = true;
+	see_what_is_used(bpf);
 	return 0;
 }
 
@@ -397,6 +413,7 @@ int ebpf_audit_end(struct ebpf *bpf)
 			ebpf_fail(bpf, rc, "map cannot be written");
 		err = err ? err : rc;
 	}
+	see_what_is_used(bpf);
 	/* Of nodes that are none any more nothing may be remembered. */
 	ebpf_underlay_changed(bpf);
 	return err;
