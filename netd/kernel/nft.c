@@ -59,10 +59,12 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		NFT_TABLE);
 	nft_write_set(f, config, true);
 	nft_write_set(f, config, false);
+	/* The node has no tunnel to itself, and no fib is asked on lo. */
 	fprintf(f,
 		"chain raw_in {\n"
 		"type filter hook prerouting priority raw;\n"
 		"udp dport %u %s daddr %s notrack\n"
+		"udp dport %u iif lo counter name tunnel_astray drop\n"
 		"udp dport %u meta mark != %u fib daddr type local "
 		"fib saddr . iif oif missing counter name tunnel_astray drop\n"
 		"iifname \"%s\" udp dport 53 fib daddr type local notrack\n"
@@ -72,7 +74,7 @@ static void nft_write(FILE *f, const struct nft_config *config)
 		"udp dport %u notrack\n"
 		"oifname \"%s\" udp sport 53 notrack\n"
 		"}\n",
-		port, family, ip_str(&config->vtep, vtep), port,
+		port, family, ip_str(&config->vtep, vtep), port, port,
 		config->member_mark, tun, port, tun);
 	/* Pods are reached through published ports, not by a route to them. */
 	fprintf(f,

@@ -34,6 +34,8 @@ static const struct watch_group {
 	{ NETLINK_ROUTE, RTNLGRP_IPV6_IFADDR },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_ROUTE },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_RULE },
+	/* Routes by a group of next hops change without a word of theirs. */
+	{ NETLINK_ROUTE, RTNLGRP_NEXTHOP },
 	{ NETLINK_ROUTE, RTNLGRP_IPV4_NETCONF },
 	{ NETLINK_ROUTE, RTNLGRP_TC },
 	{ NETLINK_NETFILTER, NFNLGRP_NFTABLES },

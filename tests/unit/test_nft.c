@@ -85,6 +85,8 @@ static void test_put_content(void **state)
 {
 	static const char *const want[] = {
 		"udp dport 4789 ip daddr 192.0.2.1 notrack",
+		("udp dport 4789 iif \"lo\" counter name \"tunnel_astray\" "
+		 "drop"),
 		("udp dport 4789 meta mark != 0x00000005 fib daddr type local "
 		 "fib saddr . iif oif missing counter name \"tunnel_astray\" "
 		 "drop"),
