@@ -177,7 +177,8 @@ volatile __u32 peers_used = 0;
 /* May packets go past netd0? ebpf_fast_path(). */
 volatile __u32 fast_path = 0;
 
-/* How often the underlay changed; of what is kept of it, see path.bpf.h. */
+/* How often the underlay changed or a node went: what is remembered of either
+ * (path.bpf.h, origin.bpf.h) holds while this is the same. */
 volatile __u32 underlay_changes = 0;
 
 /*

@@ -15,6 +15,7 @@
 #include "flow.bpf.h"
 #include "maps.bpf.h"
 #include "parse.bpf.h"
+#include "path.bpf.h"
 
 #define ORIGINS 256
 #define BPF_FIB_OUTPUT 2u /* BPF_FIB_LOOKUP_OUTPUT */
@@ -51,43 +52,61 @@ static __always_inline int origin_ask(struct __sk_buff *skb, __be32 sender,
 	return rc;
 }
 
+enum origin_route {
+	ORIGIN_ROUTE,
+	ORIGIN_NO_ROUTE,
+	/* Forwarding is off: the kernel does not tell a program. */
+	ORIGIN_UNKNOWN,
+};
+
 /*
  * Only when the kernel says so there is no way: it also answers for MTUs. An
  * interface that does not forward it does not ask about; there the one way
  * that is the best will do.
  */
-__noinline int origin_has_route(struct __sk_buff *skb, __be32 sender)
+__noinline int origin_route(struct __sk_buff *skb, __be32 sender)
 {
 	__u32 best = config.tunnel_ifindex, ifindex = skb->ifindex;
 	int rc = origin_ask(skb, sender, &ifindex, BPF_FIB_OUTPUT);
 
 	if (rc != BPF_FIB_LKUP_RET_FWD_DISABLED)
 		return rc < BPF_FIB_LKUP_RET_BLACKHOLE ||
-		       rc > BPF_FIB_LKUP_RET_NOT_FWDED;
+				       rc > BPF_FIB_LKUP_RET_NOT_FWDED
+			       ? ORIGIN_ROUTE
+			       : ORIGIN_NO_ROUTE;
 	rc = origin_ask(skb, sender, &best, 0);
-	return rc == BPF_FIB_LKUP_RET_FWD_DISABLED || best == skb->ifindex;
+	if (rc == BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return ORIGIN_UNKNOWN;
+	return best == skb->ifindex ? ORIGIN_ROUTE : ORIGIN_NO_ROUTE;
 }
 
-/* Of a packet from an IPv4 address. 0: a member, by a way that leads to it. */
+/*
+ * Of a packet from an IPv4 address. ORIGIN_ROUTE: a member, by a way that
+ * leads to it; ORIGIN_UNKNOWN: a member; or the reason for a drop.
+ */
 static __always_inline int origin_check(struct __sk_buff *skb,
 					const struct abi_addr *sender)
 {
-	__u32 slot = (bpf_ntohl(sender->w[3]) ^ skb->ifindex) % ORIGINS;
+	__u32 slot = path_slot(sender->w[3] ^ skb->ifindex) % ORIGINS;
 	struct origin *o = bpf_map_lookup_elem(&origins, &slot);
 	__u32 now = flow_now(), changes = underlay_changes;
+	enum origin_route route;
 
 	if (!o)
 		return -ABI_DROP_KERNEL;
 	if (o->sender == sender->w[3] && o->ifindex == skb->ifindex &&
 	    o->tick == now && o->changes == changes)
-		return 0;
+		return ORIGIN_ROUTE;
 	if (!bpf_map_lookup_elem(&vteps, sender))
 		return -ABI_DROP_NOT_MEMBER;
-	if (!origin_has_route(skb, sender->w[3]))
+	route = origin_route(skb, sender->w[3]);
+	if (route == ORIGIN_NO_ROUTE)
 		return -ABI_DROP_WRONG_WAY;
+	if (route == ORIGIN_UNKNOWN)
+		return route;
 	o->sender = sender->w[3];
 	o->ifindex = skb->ifindex;
 	o->tick = now;
 	o->changes = changes;
-	return 0;
+	return ORIGIN_ROUTE;
 }

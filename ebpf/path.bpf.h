@@ -39,9 +39,15 @@ struct {
 	__type(value, struct path);
 } paths SEC(".maps");
 
+/* Nodes' addresses may differ in any of their bytes (Knuth, TAOCP 3, 6.4). */
+static __always_inline __u32 path_slot(__u32 word)
+{
+	return word * 2654435769u >> 24;
+}
+
 static __always_inline struct path *path_of(__be32 vtep)
 {
-	__u32 slot = bpf_ntohl(vtep) % PATHS;
+	__u32 slot = path_slot(vtep) % PATHS;
 
 	return bpf_map_lookup_elem(&paths, &slot);
 }
@@ -99,11 +105,17 @@ __noinline int path_ask_frame(struct xdp_md *ctx, __be32 vtep, __u32 len)
 	return path_ask(ctx, vtep, len);
 }
 
-static __always_inline int path_holds(const struct path *path, __be32 vtep,
-				      __u32 len)
+static __always_inline int path_holds(const struct path *path, __be32 vtep)
 {
 	return path->vtep == vtep && path->changes == underlay_changes &&
-	       path->tick == flow_now() && len <= path->fits;
+	       path->tick == flow_now();
+}
+
+/* Without a neighbour the route's MTU is not known yet. */
+static __always_inline int path_is_known(const struct path *path, __be32 vtep,
+					 __u32 len)
+{
+	return path_holds(path, vtep) && (len <= path->fits || path->has_macs);
 }
 
 /* NULL: there is none that packets of `len` could take. */
@@ -112,9 +124,12 @@ static __always_inline struct path *path_find(struct __sk_buff *skb,
 {
 	struct path *path = path_of(vtep);
 
-	if (!path || path_holds(path, vtep, len))
-		return path;
-	return path_ask_skb(skb, vtep, len) ? NULL : path;
+	/* The route's question has 16 bits for it. */
+	if (!path || len > 65535)
+		return NULL;
+	if (!path_is_known(path, vtep, len) && path_ask_skb(skb, vtep, len))
+		return NULL;
+	return len <= path->fits ? path : NULL;
 }
 
 /* The same, and the neighbour is known. */
@@ -123,8 +138,9 @@ static __always_inline struct path *path_find_frame(struct xdp_md *ctx,
 {
 	struct path *path = path_of(vtep);
 
-	if (!path ||
-	    (!path_holds(path, vtep, len) && path_ask_frame(ctx, vtep, len)))
+	if (!path || len > 65535)
 		return NULL;
-	return path->has_macs ? path : NULL;
+	if (!path_is_known(path, vtep, len) && path_ask_frame(ctx, vtep, len))
+		return NULL;
+	return path->has_macs && len <= path->fits ? path : NULL;
 }

@@ -49,6 +49,9 @@ static __always_inline int uplink_tunnel(struct __sk_buff *skb,
 	if (!to_vtep && !uplink_is_self(&p->dst))
 		return UPLINK_NOT_OURS;
 	err = p->v6 ? -ABI_DROP_NOT_MEMBER : origin_check(skb, &sender);
+	/* netd's nft table, which can, will ask. */
+	if (err == ORIGIN_UNKNOWN)
+		return UPLINK_NOT_OURS;
 	if (err)
 		return err;
 	err = fast_path && to_vtep ? tunnel_open(skb, p, &vni)
@@ -75,7 +78,8 @@ static __always_inline int uplink_port(struct __sk_buff *skb, struct pkt *p)
 	if (!fe || !work)
 		return UPLINK_NOT_OURS;
 	flow = lb_known(p, work);
-	/* One that came in here before is to an address of this node's. */
+	/* What is known was asked here: for this node's address, or by a pod of
+	 * this node for another's, which is balanced here as well. */
 	if (!(flow && (flow->flags & ABI_FLOW_ENTERED)) &&
 	    !uplink_is_self(&p->dst))
 		return UPLINK_NOT_OURS;

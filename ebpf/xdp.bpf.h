@@ -126,7 +126,7 @@ static __always_inline int xdp_choose(const struct pkt *p,
 		flow_put_forward(p, work);
 		return 0;
 	}
-	/* A flow that came in here is to an address of this node's own. */
+	/* What is known was asked here, as in uplink_port(). */
 	if ((flow->flags & (ABI_FLOW_ENTERED | ABI_BACKEND_LOCAL)) !=
 		    ABI_FLOW_ENTERED ||
 	    addr_is_none(&flow->vtep) || lb_judge(p, fe, 0, flow) != LB_KEPT)

@@ -267,7 +267,8 @@ struct abi_flow {
 	__be32 entry;
 };
 
-/* Of a published port, asked here: neither a VIP's nor another node's. */
+/* Of a published port, asked here, by a packet from outside or of a pod: not a
+ * VIP's, and not of another node's clients. */
 #define ABI_FLOW_ENTERED 4u
 
 /* State of a flow; the FIN and RST bits are of the established alone. */

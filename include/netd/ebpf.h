@@ -80,9 +80,10 @@ bool ebpf_has_cgroup(const struct ebpf *bpf);
 void ebpf_fast_path(struct ebpf *bpf, bool on);
 
 /*
- * A link, an address, a route or a rule of the host is another: what the
- * programs remember of the way to other nodes is looked up anew. Without
- * being told they do that each second.
+ * A link, an address, a route, a next hop or a rule of the host is another, or
+ * a node is none any more: what the programs remember of the way to nodes and
+ * of their membership is looked up anew. Without being told they do that each
+ * second.
  */
 void ebpf_underlay_changed(struct ebpf *bpf);
 

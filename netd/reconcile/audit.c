@@ -19,7 +19,6 @@
 #include "nl.h"
 #include "overlay.h"
 #include "static_record.h"
-#include "static_record.h"
 
 /* Names, each with its terminating 0, and how far they have been read. */
 struct names {

@@ -281,7 +281,7 @@ static bool tunnel_is_new(struct reconcile *rc)
 }
 
 /* What packets go by must not wait for the rest. */
-static void kernel_changes(void *arg)
+static void forget_ways(void *arg)
 {
 	const struct reconcile *rc = arg;
 
@@ -465,7 +465,7 @@ int reconcile_new(const struct reconcile_config *config, struct reconcile **ret)
 int reconcile_load(struct reconcile *rc, struct store *store)
 {
 	const struct nl_watch_calls calls = {
-		.at_once = kernel_changes,
+		.at_once = forget_ways,
 		.soon = kernel_changed,
 		.arg = rc,
 	};
