@@ -76,6 +76,9 @@ struct db {
 	char *log_path;
 	/* -1: nobody asked for it yet. */
 	int log_fd;
+	/* The disk may lack a part of the log, and what is behind it is worth
+	 * nothing then. */
+	bool has_hole;
 };
 
 static const struct db_errno {
@@ -112,6 +115,8 @@ static int db_result(struct db *db, int code)
 	if (err)
 		snprintf(db->error, sizeof(db->error), "%s",
 			 sqlite3_errmsg(db->h));
+	if (err && sqlite3_extended_errcode(db->h) == SQLITE_IOERR_FSYNC)
+		db->has_hole = true;
 	return err;
 }
 
@@ -304,12 +309,41 @@ void db_close(struct db *db)
 	free(db);
 }
 
+void db_log_failed(struct db *db)
+{
+	db->has_hole = true;
+}
+
+/*
+ * The kernel tells that a write failed once, and takes the pages for written
+ * from then on: a later sync of the log says nothing of them. So all that the
+ * log holds goes into the database, and the log begins anew.
+ */
+static int db_mend(struct db *db)
+{
+	LAG(LAG_DISK);
+	int left = 0, err;
+
+	if (!db->has_hole)
+		return 0;
+	err = db_result(db, sqlite3_wal_checkpoint_v2(
+				    db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+				    &left, NULL));
+	if (!err && left)
+		err = -EBUSY;
+	if (!err)
+		db->has_hole = false;
+	return err;
+}
+
 int db_begin(struct db *db, bool is_durable)
 {
-	/* Only outside a transaction can this be changed. */
-	int err = db_exec(db, is_durable ? "PRAGMA synchronous = FULL"
-					 : "PRAGMA synchronous = NORMAL");
+	int err = db_mend(db);
 
+	/* Only outside a transaction can this be changed. */
+	if (!err)
+		err = db_exec(db, is_durable ? "PRAGMA synchronous = FULL"
+					     : "PRAGMA synchronous = NORMAL");
 	return err ? err : db_exec(db, "BEGIN IMMEDIATE");
 }
 
@@ -487,7 +521,10 @@ int db_journal_put(struct db *db, const char *key, const char *value)
 {
 	LAG(LAG_DISK);
 	sqlite3_stmt *stmt = stmt_start(db, DB_JOURNAL_PUT);
+	int err = db_mend(db);
 
+	if (err)
+		return err;
 	stmt_text(stmt, 1, key);
 	stmt_text(stmt, 2, value);
 	return stmt_run(db, stmt);
@@ -497,7 +534,10 @@ int db_journal_del(struct db *db, const char *key)
 {
 	LAG(LAG_DISK);
 	sqlite3_stmt *stmt = stmt_start(db, DB_JOURNAL_DEL);
+	int err = db_mend(db);
 
+	if (err)
+		return err;
 	stmt_text(stmt, 1, key);
 	return stmt_run(db, stmt);
 }

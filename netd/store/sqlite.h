@@ -29,6 +29,8 @@ int db_commit(struct db *db);
  * this has been synced. The db's; or -errno.
  */
 int db_log_fd(struct db *db);
+/* That sync failed: nothing is written before the log is begun anew. */
+void db_log_failed(struct db *db);
 void db_rollback(struct db *db);
 
 int db_kv_put(struct db *db, const char *key, const char *value, int64_t rev);

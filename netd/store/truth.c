@@ -171,10 +171,12 @@ static void truth_synced(void *arg, int err)
 	struct store *store = arg;
 	struct truth *truth = store->impl;
 
-	if (err)
+	if (err) {
 		log_err("store: the disk did not take a write path=%s "
 			"error=\"%s\"",
 			store->path, strerror(-err));
+		db_log_failed(store->db);
+	}
 	store->rev = truth->written_rev;
 	tell_written(store, err ? -ETIMEDOUT : 0);
 	if (truth->calls)

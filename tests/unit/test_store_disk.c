@@ -154,6 +154,66 @@ static void test_disk_refuses(void **state)
 	assert_int_equal(done.err, 0);
 }
 
+/* The content of the database's own file, without the log beside it. */
+static bool is_in_file(struct fixture *f, const char *key)
+{
+	AUTO(str_freep) char *copy = xasprintf("%s/copy.db", f->dir);
+	AUTO(str_freep) char *cmd = xasprintf("cp '%s' '%s'", f->path, copy);
+	struct store_config config = f->config;
+	struct node b;
+	bool ret;
+
+	assert_int_equal(system(cmd), 0);
+	config.path = copy;
+	assert_int_equal(node_open(&b, f->loop, &config), 0);
+	wait_for(f->loop, b.synced, 2000);
+	ret = node_is(&b, key, "v");
+	node_close(&b);
+	return ret;
+}
+
+/* The log may have a hole: nothing that is answered may be behind it. */
+static void test_nothing_is_answered_behind_a_hole(void **state)
+{
+	struct fixture *f = *state;
+	struct node_done done;
+
+	disk(false, EIO);
+	put(f, "k", &done);
+	wait_for(f->loop, done.is_done, 2000);
+	assert_int_equal(done.err, -ETIMEDOUT);
+	put(f, "l", &done);
+	wait_for(f->loop, done.is_done, 2000);
+	assert_int_equal(done.err, -EIO);
+	assert_int_equal(store_journal_put(f->a.store, "j", "1"), -EIO);
+	assert_int_equal(store_journal_note(f->a.store, "j", "1"), -EIO);
+	assert_null(node_find(&f->a, "l"));
+	assert_int_equal(store_status(f->a.store).rev, 1);
+
+	disk(false, 0);
+	assert_false(is_in_file(f, "k"));
+	put(f, "l", &done);
+	wait_for(f->loop, done.is_done, 2000);
+	assert_int_equal(done.err, 0);
+	assert_int_equal(done.rev, 2);
+	assert_true(is_in_file(f, "k"));
+	assert_false(is_in_file(f, "l"));
+}
+
+/* What a durable write's own sync lost may be others' as well. */
+static void test_journal_meets_the_hole(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(node_put(&f->a, "k", "v").err, 0);
+	assert_false(is_in_file(f, "k"));
+	disk(false, EIO);
+	assert_int_equal(store_journal_put(f->a.store, "j", "1"), -EIO);
+	disk(false, 0);
+	assert_int_equal(store_journal_put(f->a.store, "j", "1"), 0);
+	assert_true(is_in_file(f, "k"));
+}
+
 static void test_close_waits_and_tells_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -184,6 +244,8 @@ int main(void)
 		TEST(test_commit_waits_for_the_disk),
 		TEST(test_what_comes_meanwhile_is_one_sync),
 		TEST(test_disk_refuses),
+		TEST(test_nothing_is_answered_behind_a_hole),
+		TEST(test_journal_meets_the_hole),
 		TEST(test_close_waits_and_tells_nobody),
 	};
 
