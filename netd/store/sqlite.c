@@ -281,9 +281,13 @@ int db_open(const char *path, struct db **ret)
 		return err;
 
 	db = xzalloc(sizeof(*db));
-	db->log_path = xasprintf("%s-wal", path);
 	db->log_fd = -1;
 	err = db_handle_open(db, path);
+	if (!err)
+		/* Not PATH's: that may be a link, and the log is beside what
+		 * it leads to. */
+		db->log_path = xstrdup(sqlite3_filename_wal(
+			sqlite3_db_filename(db->h, "main")));
 	if (!err)
 		err = db_check(db, path);
 	if (!err)

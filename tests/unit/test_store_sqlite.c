@@ -412,6 +412,26 @@ static void test_file_mode_is_private(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+static void test_file_behind_a_link(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(str_freep) char *link = xasprintf("%s/link.db", f->dir);
+
+	open_a(f);
+	node_close(&f->a);
+	assert_int_equal(symlink(f->path, link), 0);
+	f->config.path = link;
+	for (int64_t rev = 1; rev < 3; rev++) {
+		struct node_done done;
+
+		open_a(f);
+		done = node_put(&f->a, "k", "v");
+		assert_int_equal(done.err, 0);
+		assert_int_equal(done.rev, rev);
+		node_close(&f->a);
+	}
+}
+
 static void test_no_such_folder(void **state)
 {
 	struct fixture *f = *state;
@@ -451,6 +471,7 @@ int main(int argc, char **argv)
 		TEST(test_damaged_file),
 		TEST(test_disk_is_full),
 		TEST(test_file_mode_is_private),
+		TEST(test_file_behind_a_link),
 		TEST(test_no_such_folder),
 	};
 
