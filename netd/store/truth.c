@@ -155,7 +155,8 @@ static void tell_written(struct store *store, int err)
 	DL_FOREACH_SAFE (calls, call, next) {
 		DL_DELETE(calls, call);
 		store_tell_changed(store, &batches[n++]);
-		store_call_finish(call, err ? err : call->err,
+		/* What it lost by itself surely did not happen. */
+		store_call_finish(call, call->err ? call->err : err,
 				  err ? 0 : call->rev);
 	}
 	free(batches);

@@ -154,6 +154,23 @@ static void test_disk_refuses(void **state)
 	assert_int_equal(done.err, 0);
 }
 
+static void test_what_lost_by_itself_did_not_happen(void **state)
+{
+	struct fixture *f = *state;
+	struct store_txn *txn = store_txn_new();
+	struct node_done first, lost;
+
+	disk(false, EIO);
+	put(f, "k", &first);
+	store_txn_is(txn, "k", 0);
+	store_txn_put(txn, "k", "w");
+	node_commit(&f->a, txn, &lost);
+	wait_for(f->loop, lost.is_done, 2000);
+	assert_int_equal(first.err, -ETIMEDOUT);
+	assert_int_equal(lost.err, -EAGAIN);
+	assert_int_equal(lost.rev, 0);
+}
+
 /* The content of the database's own file, without the log beside it. */
 static bool is_in_file(struct fixture *f, const char *key)
 {
@@ -244,6 +261,7 @@ int main(void)
 		TEST(test_commit_waits_for_the_disk),
 		TEST(test_what_comes_meanwhile_is_one_sync),
 		TEST(test_disk_refuses),
+		TEST(test_what_lost_by_itself_did_not_happen),
 		TEST(test_nothing_is_answered_behind_a_hole),
 		TEST(test_journal_meets_the_hole),
 		TEST(test_close_waits_and_tells_nobody),
