@@ -348,7 +348,12 @@ int db_begin(struct db *db, bool is_durable)
 	if (!err)
 		err = db_exec(db, is_durable ? "PRAGMA synchronous = FULL"
 					     : "PRAGMA synchronous = NORMAL");
-	return err ? err : db_exec(db, "BEGIN IMMEDIATE");
+	if (!err)
+		err = db_exec(db, "BEGIN IMMEDIATE");
+	/* What is written alone is durable. */
+	if (err)
+		db_exec(db, "PRAGMA synchronous = FULL");
+	return err;
 }
 
 int db_commit(struct db *db)
