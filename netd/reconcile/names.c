@@ -102,7 +102,7 @@ void rc_name(struct reconcile *rc, const char *net_name, const char *name)
 	struct ip_addr *addrs;
 	int err;
 
-	if (!net || !rc_net_joined(rc, net))
+	if (!net || !rc_net_has_zone(rc, net))
 		return;
 	want = plan_name(rc->m, net, NULL, NAME_POD);
 	addrs = plan_pod_addrs(rc->m, pn, &want.addrs_len);
@@ -125,7 +125,7 @@ void rc_record(struct reconcile *rc, const char *net_name, const char *name)
 	size_t len;
 	int err;
 
-	if (!net || !rc_net_joined(rc, net))
+	if (!net || !rc_net_has_zone(rc, net))
 		return;
 	if (!rec) {
 		dns_name_del(rc->cfg.dns, net->vni, NAME_RECORD, name);
@@ -145,7 +145,7 @@ void rc_stub(struct reconcile *rc, const char *net_name, const char *zone)
 	struct want_upstream want;
 	int err;
 
-	if (*net_name && (!net || !rc_net_joined(rc, net)))
+	if (*net_name && (!net || !rc_net_has_zone(rc, net)))
 		return;
 	stub = model_stub(rc->m, net, zone);
 	if (!stub) {

@@ -58,6 +58,17 @@ void rc_node(struct reconcile *rc, const char *name)
 	}
 }
 
+/* Has it a pod here at this moment? */
+static bool is_joined(const struct reconcile *rc, const struct net *net)
+{
+	struct pod *pod;
+
+	for (pod = rc->m->pods; pod; pod = pod->hh.next)
+		if (pod_attachment(pod, net->name))
+			return true;
+	return false;
+}
+
 /* A query of the host comes from the address it was sent to, or its own. */
 static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 {
@@ -70,7 +81,7 @@ static void put_host_clients(struct reconcile *rc, const struct want_node *self)
 		dns_client_put(rc->cfg.dns, &client);
 	}
 	for (struct net *net = rc->m->nets; net; net = net->hh.next) {
-		if (!net->rev || !rc_net_joined(rc, net))
+		if (!net->rev || !is_joined(rc, net))
 			continue;
 		client.addr = net_gateway(net);
 		dns_client_put(rc->cfg.dns, &client);
@@ -128,14 +139,12 @@ void rc_self(struct reconcile *rc)
 	rc->publish_wanted = true;
 }
 
-bool rc_net_joined(const struct reconcile *rc, const struct net *net)
+bool rc_net_has_zone(const struct reconcile *rc, const struct net *net)
 {
-	struct pod *pod;
+	const struct told_net *told;
 
-	for (pod = rc->m->pods; pod; pod = pod->hh.next)
-		if (pod_attachment(pod, net->name))
-			return true;
-	return false;
+	HASH_FIND_STR(rc->nets, net->name, told);
+	return told && told->vni == net->vni && told->joined;
 }
 
 static void untell_routes(struct reconcile *rc, struct told_net *told,
@@ -240,6 +249,7 @@ static int tell_zone(struct reconcile *rc, struct told_net *told,
 		told->joined = false;
 		return was ? dns_zone_del(rc->cfg.dns, want->vni) : 0;
 	}
+	told->joined = true;
 	if (!was) {
 		struct service *s;
 		struct pod_name *name;
@@ -251,7 +261,6 @@ static int tell_zone(struct reconcile *rc, struct told_net *told,
 		rc_written(rc, net);
 		rc_mark(rc, MARK_NODE, "", rc->m->self);
 	}
-	told->joined = true;
 	rc_outside_want(rc, told);
 	return dns_zone_put(rc->cfg.dns, &zone);
 }
@@ -285,7 +294,7 @@ void rc_net(struct reconcile *rc, const char *name)
 	if (!net)
 		return;
 	told = told_net(rc, net);
-	want = net_want(net, rc_net_joined(rc, net));
+	want = net_want(net, is_joined(rc, net));
 
 	err = ebpf_net_put(rc->cfg.bpf, &want);
 	if (!err)

@@ -134,7 +134,9 @@ void rc_audit_free(struct reconcile *rc);
 /* net.c */
 void rc_node(struct reconcile *rc, const char *name);
 void rc_net(struct reconcile *rc, const char *name);
-bool rc_net_joined(const struct reconcile *rc, const struct net *net);
+/* Are its names told? That goes by what rc_net() did, not by the pods of this
+ * moment: the last may leave and another come before it runs again. */
+bool rc_net_has_zone(const struct reconcile *rc, const struct net *net);
 void rc_self(struct reconcile *rc);
 /* Records of what is gone from the model. */
 void rc_nets_sweep(struct reconcile *rc);

@@ -149,7 +149,7 @@ void rc_service(struct reconcile *rc, const char *net_name, const char *name)
 		detail = ebpf_error(rc->cfg.bpf);
 	if (!err)
 		err = fault_at(FAULT_SERVICE_PUT);
-	if (!err && rc_net_joined(rc, net))
+	if (!err && rc_net_has_zone(rc, net))
 		err = rc_service_names(rc, net, s);
 	if (err) {
 		rc_complain(rc, err, "tell the service", name, detail);
