@@ -4,7 +4,9 @@
  * the backends delete what was not put. What there is to put is written down
  * by name, list by list, when its turn comes, because the loop hears others
  * between two slices: what is gone by then is told as gone, and what is new
- * or another has a mark, whose put counts as well as the audit's own.
+ * or another has a mark, whose put counts as well as the audit's own. So each
+ * step of the sweep waits for the marks that were there when its turn came.
+ * Before the first audit has ended no marks run; they do right after it.
  *
  * Lists are in the order of marks (see reconcile.c): what a want refers to is
  * in the kernel before it.
@@ -29,6 +31,8 @@ struct names {
 struct audit {
 	size_t phase;
 	bool is_begun;
+	/* The newest mark there was when the phase before it ended. */
+	uint64_t mark_seq;
 	/* Whose content is looked at, if the phase is one of networks'. */
 	struct names nets;
 	char net[NAME_LEN];
@@ -237,24 +241,26 @@ static const struct phase {
 	enum lag_step step;
 	/* The list is one for each network. */
 	bool in_nets;
+	/* It deletes what was not put. */
+	bool is_sweep;
 } phases[] = {
-	{ NULL, look_kernel, LAG_KERNEL, false },
-	{ NULL, look_begin, LAG_AUDIT, false },
-	{ list_nodes, look_node, LAG_NODES, false },
-	{ NULL, look_self, LAG_NODES, false },
-	{ list_nets, look_net, LAG_NETWORKS, false },
-	{ list_pods, look_pod, LAG_PODS, false },
-	{ NULL, look_pods, LAG_PODS, false },
-	{ list_nets, look_offer, LAG_PUBLISH, false },
-	{ list_services, rc_service, LAG_SERVICES, true },
-	{ list_names, rc_name, LAG_NAMES, true },
-	{ list_records, rc_record, LAG_NAMES, true },
-	{ list_nets, look_stubs, LAG_NAMES, false },
-	{ NULL, look_stubs, LAG_NAMES, false },
-	{ NULL, look_gone, LAG_AUDIT, false },
-	{ NULL, end_overlay, LAG_AUDIT, false },
-	{ NULL, end_ebpf, LAG_AUDIT, false },
-	{ NULL, end_names, LAG_AUDIT, false },
+	{ NULL, look_kernel, LAG_KERNEL, false, false },
+	{ NULL, look_begin, LAG_AUDIT, false, false },
+	{ list_nodes, look_node, LAG_NODES, false, false },
+	{ NULL, look_self, LAG_NODES, false, false },
+	{ list_nets, look_net, LAG_NETWORKS, false, false },
+	{ list_pods, look_pod, LAG_PODS, false, false },
+	{ NULL, look_pods, LAG_PODS, false, false },
+	{ list_nets, look_offer, LAG_PUBLISH, false, false },
+	{ list_services, rc_service, LAG_SERVICES, true, false },
+	{ list_names, rc_name, LAG_NAMES, true, false },
+	{ list_records, rc_record, LAG_NAMES, true, false },
+	{ list_nets, look_stubs, LAG_NAMES, false, false },
+	{ NULL, look_stubs, LAG_NAMES, false, false },
+	{ NULL, look_gone, LAG_AUDIT, false, true },
+	{ NULL, end_overlay, LAG_AUDIT, false, true },
+	{ NULL, end_ebpf, LAG_AUDIT, false, true },
+	{ NULL, end_names, LAG_AUDIT, false, true },
 };
 
 /* ---- going on ---- */
@@ -315,6 +321,13 @@ static void go_on(struct reconcile *rc, struct audit *a, int64_t end)
 			return;
 	a->is_begun = false;
 	a->phase++;
+	a->mark_seq = rc->mark_seq;
+}
+
+static bool waits_for_marks(const struct reconcile *rc, const struct audit *a)
+{
+	return rc->is_ready && phases[a->phase].is_sweep &&
+	       rc_marks_wait(rc, a->mark_seq);
 }
 
 void rc_audit_free(struct reconcile *rc)
@@ -337,6 +350,8 @@ bool rc_audit_slice(struct reconcile *rc)
 	struct audit *a = rc->audit;
 
 	do {
+		if (waits_for_marks(rc, a))
+			return false;
 		go_on(rc, a, end);
 		if (a->phase == ARRAY_LEN(phases)) {
 			rc_audit_free(rc);

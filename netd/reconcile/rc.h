@@ -19,6 +19,7 @@ struct mark {
 	char key[NAME_LEN + POD_NAME_LEN];
 	char net[NAME_LEN];
 	char name[POD_NAME_LEN];
+	uint64_t seq;
 	UT_hash_handle hh;
 };
 
@@ -66,6 +67,8 @@ struct reconcile {
 	struct mark *marks[MARK_KIND_MAX];
 	/* What failed, until the next tick: it must not hold up the rest. */
 	struct mark *later[MARK_KIND_MAX];
+	/* The newest mark's. */
+	uint64_t mark_seq;
 	bool is_started;
 	struct told_net *nets;
 	struct told_service *services;
@@ -121,6 +124,8 @@ void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
 /* The same after a failure: tried again in a second. */
 void rc_mark_later(struct reconcile *rc, enum mark_kind kind, const char *net,
 		   const char *name);
+/* Does one still wait that was made no later than the one of this seq? */
+bool rc_marks_wait(const struct reconcile *rc, uint64_t seq);
 struct model_marks rc_marks(struct reconcile *rc);
 /* Logs when the text differs from the last one logged. */
 void rc_complain(struct reconcile *rc, int err, const char *verb,

@@ -76,7 +76,8 @@ static void work_soon(struct reconcile *rc)
 	ev_timer_start(rc->loop, &rc->work);
 }
 
-static void mark_add(struct mark **marks, const char *net, const char *name)
+static void mark_add(struct reconcile *rc, struct mark **marks, const char *net,
+		     const char *name)
 {
 	struct mark *mark;
 	char key[sizeof(mark->key)];
@@ -90,13 +91,14 @@ static void mark_add(struct mark **marks, const char *net, const char *name)
 	memcpy(mark->key, key, sizeof(key));
 	str_copy(mark->net, sizeof(mark->net), net);
 	str_copy(mark->name, sizeof(mark->name), name);
+	mark->seq = ++rc->mark_seq;
 	HASH_ADD_STR(*marks, key, mark);
 }
 
 void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
 	     const char *name)
 {
-	mark_add(&rc->marks[kind], net, name);
+	mark_add(rc, &rc->marks[kind], net, name);
 	if (rc->watch)
 		rc->watch(rc->watch_arg, kind, net, name);
 	if (rc->is_ready)
@@ -106,7 +108,7 @@ void rc_mark(struct reconcile *rc, enum mark_kind kind, const char *net,
 void rc_mark_later(struct reconcile *rc, enum mark_kind kind, const char *net,
 		   const char *name)
 {
-	mark_add(&rc->later[kind], net, name);
+	mark_add(rc, &rc->later[kind], net, name);
 }
 
 static void marks_free(struct mark **marks)
@@ -231,10 +233,11 @@ static struct mark *take_mark(struct reconcile *rc, enum mark_kind *kind)
 	return NULL;
 }
 
-static bool has_marks(const struct reconcile *rc)
+/* A kind's first mark is its oldest. */
+bool rc_marks_wait(const struct reconcile *rc, uint64_t seq)
 {
 	for (size_t i = 0; i < MARK_KIND_MAX; i++)
-		if (rc->marks[i])
+		if (rc->marks[i] && rc->marks[i]->seq <= seq)
 			return true;
 	return false;
 }
@@ -249,7 +252,7 @@ static void run_marks(struct reconcile *rc)
 		run_mark(rc, kind, mark);
 		free(mark);
 	}
-	if (has_marks(rc))
+	if (rc_marks_wait(rc, rc->mark_seq))
 		work_soon(rc);
 	else if (rc->publish_wanted)
 		rc_publish(rc);
