@@ -447,6 +447,12 @@ int db_kv_del(struct db *db, const char *key, bool *ret)
 	return err;
 }
 
+int db_kv_clear(struct db *db)
+{
+	/* With a condition SQLite writes nothing where nothing is. */
+	return db_exec(db, "DELETE FROM kv WHERE true");
+}
+
 int db_kv_rev(struct db *db, const char *key, int64_t *ret)
 {
 	sqlite3_stmt *stmt = stmt_start(db, DB_KV_REV);

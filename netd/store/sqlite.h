@@ -36,6 +36,7 @@ void db_rollback(struct db *db);
 int db_kv_put(struct db *db, const char *key, const char *value, int64_t rev);
 /* *ret: was there such a key? */
 int db_kv_del(struct db *db, const char *key, bool *ret);
+int db_kv_clear(struct db *db);
 /* *ret: its revision, 0 if there is no such key. */
 int db_kv_rev(struct db *db, const char *key, int64_t *ret);
 /* Appends up to `max` keys after `after` ("" for the first), in order. */

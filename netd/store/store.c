@@ -191,6 +191,10 @@ int store_open(struct ev_loop *loop, const struct store_config *config,
 	err = db_open(config->path, &store->db);
 	if (!err)
 		err = db_meta_get_int(store->db, "rev", &store->rev);
+	/* Content without a revision is a part of a first snapshot, which
+	 * begins anew; a truth's has one from its first commit on. */
+	if (!err && !store->rev)
+		err = db_kv_clear(store->db);
 	if (!err) {
 		store->backend =
 			config->endpoints_len ? &store_etcd : &store_truth;

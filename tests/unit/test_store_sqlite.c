@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "sqlite.h"
+
 struct fixture {
 	struct ev_loop *loop;
 	char *dir;
@@ -412,6 +414,30 @@ static void test_file_mode_is_private(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+static void test_half_a_snapshot_is_nobodys_truth(void **state)
+{
+	struct fixture *f = *state;
+	char seen[64] = "";
+	struct db *db;
+
+	/* As a mirror leaves it that ended within its first snapshot. */
+	assert_int_equal(db_open(f->path, &db), 0);
+	assert_int_equal(db_kv_put(db, "k", "half", 7), 0);
+	assert_int_equal(db_journal_put(db, "j", "v"), 0);
+	db_close(db);
+
+	open_a(f);
+	assert_int_equal(f->a.told, 0);
+	assert_int_equal(store_journal_each(f->a.store, "", count_entry, seen),
+			 0);
+	assert_string_equal(seen, "j=v ");
+	assert_int_equal(node_put(&f->a, "l", "v").rev, 1);
+	node_close(&f->a);
+	open_a(f);
+	assert_int_equal(node_count(&f->a), 1);
+	assert_true(node_is(&f->a, "l", "v"));
+}
+
 static void test_file_behind_a_link(void **state)
 {
 	struct fixture *f = *state;
@@ -471,6 +497,7 @@ int main(int argc, char **argv)
 		TEST(test_damaged_file),
 		TEST(test_disk_is_full),
 		TEST(test_file_mode_is_private),
+		TEST(test_half_a_snapshot_is_nobodys_truth),
 		TEST(test_file_behind_a_link),
 		TEST(test_no_such_folder),
 	};
