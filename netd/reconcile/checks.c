@@ -180,10 +180,13 @@ static void check_store(struct check *c)
 {
 	struct store_status st = store_status(c->rc->store);
 
-	c->ok = st.state == STORE_UP;
+	c->ok = st.state == STORE_UP && !st.error[0];
 	if (c->ok)
 		str_format(c->value, sizeof(c->value), "up, revision %lld",
 			   (long long)st.rev);
+	else if (st.state == STORE_UP)
+		str_format(c->value, sizeof(c->value), "revision %lld: %.200s",
+			   (long long)st.rev, st.error);
 	else
 		str_format(c->value, sizeof(c->value),
 			   "mirror of revision %lld, %lld s old: %.200s",

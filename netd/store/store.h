@@ -115,7 +115,7 @@ struct store_status {
 	int64_t rev;
 	/* Since content was known to be current; 0 while up. */
 	int64_t age_ms;
-	/* Why it is not up; "" while it is. */
+	/* Why it is not up, or up and commits wait; "" while all is well. */
 	const char *error;
 	/* The endpoint in use, or the file. */
 	const char *where;

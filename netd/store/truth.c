@@ -16,7 +16,11 @@
 #include "store_core.h"
 #include "sync.h"
 
+/* A disk that takes longer for a sync is said to hang. */
+#define DISK_PATIENCE_S 5.
+
 struct truth {
+	struct store *store;
 	/* In order of arrival. */
 	struct store_call *calls;
 	/* Those that are in the file, and what each of them changed: told when
@@ -25,6 +29,9 @@ struct truth {
 	struct store_batch *batches;
 	int64_t written_rev;
 	struct sync *sync;
+	/* Runs while the disk has a sync to answer. */
+	ev_timer patience;
+	bool is_hung;
 	bool is_failing;
 };
 
@@ -172,6 +179,10 @@ static void truth_synced(void *arg, int err)
 	struct store *store = arg;
 	struct truth *truth = store->impl;
 
+	ev_timer_stop(store->loop, &truth->patience);
+	if (truth->is_hung)
+		log_info("store: the disk answers again path=%s", store->path);
+	truth->is_hung = false;
 	if (err) {
 		log_err("store: the disk did not take a write path=%s "
 			"error=\"%s\"",
@@ -184,12 +195,35 @@ static void truth_synced(void *arg, int err)
 		store_wake(store);
 }
 
+static void disk_start(struct store *store, int fd)
+{
+	struct truth *truth = store->impl;
+
+	sync_start(truth->sync, fd);
+	ev_now_update(store->loop);
+	ev_timer_set(&truth->patience, DISK_PATIENCE_S, 0.);
+	ev_timer_start(store->loop, &truth->patience);
+}
+
+static void on_patience(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct truth *truth = container_of(timer, struct truth, patience);
+	struct store *store = truth->store;
+
+	(void)loop;
+	(void)revents;
+	truth->is_hung = true;
+	log_err("store: the disk hangs, commits wait path=%s", store->path);
+}
+
 static int truth_open(struct store *store, const struct store_config *config)
 {
 	struct truth *truth = xzalloc(sizeof(*truth));
 
 	(void)config;
 	store->impl = truth;
+	truth->store = store;
+	ev_init(&truth->patience, on_patience);
 	return sync_new(store->loop, truth_synced, store, &truth->sync);
 }
 
@@ -218,7 +252,7 @@ static void write_calls(struct store *store)
 	if (fd < 0)
 		truth_synced(store, fd);
 	else
-		sync_start(truth->sync, fd);
+		disk_start(store, fd);
 }
 
 static void truth_turn(struct store *store)
@@ -239,8 +273,12 @@ static void truth_commit(struct store *store, struct store_call *call)
 
 static void truth_status(const struct store *store, struct store_status *ret)
 {
+	const struct truth *truth = store->impl;
+
 	ret->state = store->is_replayed ? STORE_UP : STORE_STARTING;
 	ret->has_lease = store->is_replayed;
+	if (truth->is_hung)
+		ret->error = "the disk hangs: commits wait for it";
 }
 
 static void truth_close(struct store *store)
@@ -253,6 +291,7 @@ static void truth_close(struct store *store)
 		return;
 	/* First of all, so that nobody is told of what is freed. */
 	sync_free(truth->sync);
+	ev_timer_stop(store->loop, &truth->patience);
 	DL_FOREACH_SAFE (truth->written, call, next) {
 		store_batch_clear(&truth->batches[n++]);
 		store_call_free(call);

@@ -231,6 +231,23 @@ static void test_journal_meets_the_hole(void **state)
 	assert_true(is_in_file(f, "k"));
 }
 
+static void test_hung_disk_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct node_done done;
+
+	assert_string_equal(store_status(f->a.store).error, "");
+	disk(true, 0);
+	put(f, "k", &done);
+	wait_while(f->loop, !store_status(f->a.store).error[0], 1000);
+	wait_for(f->loop, store_status(f->a.store).error[0], 8000);
+	assert_false(done.is_done);
+	disk(false, 0);
+	wait_for(f->loop, done.is_done, 2000);
+	assert_int_equal(done.err, 0);
+	assert_string_equal(store_status(f->a.store).error, "");
+}
+
 static void test_close_waits_and_tells_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -264,6 +281,7 @@ int main(void)
 		TEST(test_what_lost_by_itself_did_not_happen),
 		TEST(test_nothing_is_answered_behind_a_hole),
 		TEST(test_journal_meets_the_hole),
+		TEST(test_hung_disk_is_told),
 		TEST(test_close_waits_and_tells_nobody),
 	};
 
