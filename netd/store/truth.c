@@ -4,8 +4,10 @@
  *
  * Commits wait for the turn of the queue and go into one SQLite transaction
  * together; each is judged and gets its revision on its own. Nobody hears of
- * them before the disk has them, and for the disk a thread waits, not the
- * loop: what comes meanwhile is the next transaction.
+ * them before the disk has them, and for that a thread waits, not the loop:
+ * what comes meanwhile is the next transaction. What the loop still waits for
+ * is SQLite moving the log into the database, once the log has grown by 1000
+ * pages, and the journal's durable records.
  */
 #include <utlist.h>
 
