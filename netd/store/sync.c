@@ -65,6 +65,13 @@ static void on_done(struct ev_loop *loop, struct ev_async *w, int revents)
 		s->done(s->arg, err);
 }
 
+static void sync_destroy(struct sync *s)
+{
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
 int sync_new(struct ev_loop *loop, void (*done)(void *arg, int err), void *arg,
 	     struct sync **ret)
 {
@@ -80,7 +87,7 @@ int sync_new(struct ev_loop *loop, void (*done)(void *arg, int err), void *arg,
 	ev_async_init(&s->done_io, on_done);
 	err = thread_start(&s->thread, sync_run, s);
 	if (err) {
-		free(s);
+		sync_destroy(s);
 		return err;
 	}
 	ev_async_start(loop, &s->done_io);
@@ -101,9 +108,7 @@ void sync_free(struct sync *s)
 	pthread_join(s->thread, NULL);
 	ev_ref(s->loop);
 	ev_async_stop(s->loop, &s->done_io);
-	pthread_cond_destroy(&s->changed);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+	sync_destroy(s);
 }
 
 void sync_start(struct sync *s, int fd)

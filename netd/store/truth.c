@@ -192,9 +192,8 @@ static void truth_synced(void *arg, int err)
 		db_log_failed(store->db);
 	}
 	store->rev = truth->written_rev;
+	/* It wakes the queue too, for what has come meanwhile. */
 	tell_written(store, err ? -ETIMEDOUT : 0);
-	if (truth->calls)
-		store_wake(store);
 }
 
 static void disk_start(struct store *store, int fd)
