@@ -299,8 +299,6 @@ struct docker_wait {
 	struct http_request *req;
 	json_t *args;
 	docker_done_fn *done;
-	/* The driver was closed meanwhile. */
-	bool is_over;
 	struct docker_wait *prev, *next;
 };
 
@@ -311,18 +309,22 @@ static void wait_gone(void *arg)
 	wait->req = NULL;
 }
 
+/* Neither the request nor ops will call any more. */
+static void wait_free(struct docker_wait *wait)
+{
+	json_decref(wait->args);
+	free(wait);
+}
+
 static void wait_done(void *arg, const struct refusal *r, json_t *reply)
 {
 	struct docker_wait *wait = arg;
 
-	if (!wait->is_over) {
-		DL_DELETE(wait->d->waits, wait);
-		if (wait->req)
-			http_on_gone(wait->req, NULL, NULL);
-		wait->done(wait->d, wait->req, wait->args, r, reply);
-	}
-	json_decref(wait->args);
-	free(wait);
+	DL_DELETE(wait->d->waits, wait);
+	if (wait->req)
+		http_on_gone(wait->req, NULL, NULL);
+	wait->done(wait->d, wait->req, wait->args, r, reply);
+	wait_free(wait);
 }
 
 void docker_ops(struct docker *d, struct http_request *req, const char *name,
@@ -346,6 +348,9 @@ void docker_waits_end(struct docker *d)
 
 	DL_FOREACH_SAFE (d->waits, wait, next) {
 		DL_DELETE(d->waits, wait);
-		wait->is_over = true;
+		if (wait->req)
+			http_on_gone(wait->req, NULL, NULL);
+		ops_forget(d->cfg.ops, wait);
+		wait_free(wait);
 	}
 }

@@ -46,7 +46,6 @@ struct call {
 	struct refusal refusal;
 	struct store_txn *txn;
 	json_t *reply;
-	struct store_call *commit;
 	bool again;
 	unsigned int tries;
 	int64_t later_ms;

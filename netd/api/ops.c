@@ -29,6 +29,8 @@ struct ops {
 	/* Requests that came in, and the next turn's part of them. */
 	struct call *queue;
 	struct ev_timer slice;
+	/* Those that the store has. */
+	struct call *committing;
 	/* Done but for the links that they removed, oldest first. */
 	struct call *removals;
 	/* What exists from the start does, or was refused: ask away. */
@@ -196,7 +198,7 @@ static void committed(void *arg, int err, int64_t rev)
 	struct call *call = arg;
 
 	(void)rev;
-	call->commit = NULL;
+	DL_DELETE(call->ops->committing, call);
 	if ((err == -EAGAIN || (!err && call->again)) &&
 	    ++call->tries < TRIES_MAX) {
 		run(call);
@@ -257,8 +259,21 @@ static void run(struct call *call)
 		finish(call);
 		return;
 	}
-	call->commit = store_commit(call->ops->cfg.store, take_ptr(call->txn),
-				    committed, call);
+	DL_APPEND(call->ops->committing, call);
+	store_commit(call->ops->cfg.store, take_ptr(call->txn), committed,
+		     call);
+}
+
+void ops_forget(struct ops *ops, const void *arg)
+{
+	struct call *const lists[] = { ops->later, ops->committing,
+				       ops->removals };
+	struct call *call;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		DL_FOREACH (lists[i], call)
+			if (call->done_arg == arg)
+				call->done = NULL;
 }
 
 void ops_free(struct ops *ops)
@@ -273,6 +288,8 @@ void ops_free(struct ops *ops)
 		call_free(call);
 	}
 	DL_FOREACH_SAFE (ops->queue, call, tmp)
+		call_free(call);
+	DL_FOREACH_SAFE (ops->committing, call, tmp)
 		call_free(call);
 	DL_FOREACH_SAFE (ops->removals, call, tmp)
 		call_free(call);

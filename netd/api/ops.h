@@ -43,6 +43,7 @@ struct ops_config {
 };
 
 int ops_new(const struct ops_config *config, struct ops **ret);
+/* After store_close(): no commit is open. */
 void ops_free(struct ops *ops);
 
 /* For http_open(): answers the request now or later. */
@@ -59,6 +60,8 @@ typedef void ops_done_fn(void *arg, const struct refusal *r, json_t *reply);
  */
 void ops_run(struct ops *ops, enum api_op op, json_t *args, ops_done_fn *done,
 	     void *arg);
+/* Whatever was asked with this arg goes on, only done is not run. */
+void ops_forget(struct ops *ops, const void *arg);
 
 /* Makes what exists from the start: the network `default`. */
 void ops_make_defaults(struct ops *ops);

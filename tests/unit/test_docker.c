@@ -331,6 +331,49 @@ static void test_ports(void **state)
 	}
 }
 
+static void on_end(void *is_over, const struct fetch_reply *reply)
+{
+	(void)reply;
+	*(bool *)is_over = true;
+}
+
+/* The driver ends so many turns of the loop after it was asked. */
+static void stop_after(int turns)
+{
+	AUTO(str_freep)
+	char *body = xasprintf("{\"Pool\":\"\",\"SubPool\":\"\",\"V6\":false,"
+			       "\"Options\":{\"netd.network\":\"n%d\"}}",
+			       turns);
+	bool is_over = false;
+	struct fetch_request req = {
+		.url = "http://d/IpamDriver.RequestPool",
+		.unix_path = t.socket,
+		.method = "POST",
+		.body = body,
+		.max = 65536,
+		.done = on_end,
+		.arg = &is_over,
+	};
+	struct fetch_call *call;
+
+	assert_int_equal(fetch_start(t.fetch, &req, &call), 0);
+	for (int i = 0; i < turns; i++)
+		ev_run(t.loop, EVRUN_NOWAIT);
+	close_docker();
+	wait_for(t.loop, is_over, WAIT_MS);
+	open_docker();
+}
+
+/* Nothing is leaked, and nobody who has ended is told. */
+static void test_stop_while_asked(void **state)
+{
+	(void)state;
+	for (int turns = 0; turns < 12; turns++)
+		stop_after(turns);
+	ops_run(t.ops, API_NETWORK_CREATE, json_pack("{s:s}", "name", "last"),
+		NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +387,7 @@ int main(void)
 		TEST(test_late_release),
 		TEST(test_two_networks),
 		TEST(test_ports),
+		TEST(test_stop_while_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
