@@ -112,7 +112,6 @@ void docker_expire(struct docker *d)
 	int64_t now = mono_ms();
 
 	expire_pools(d, now);
-
 	expire_eps(d, now);
 	expire_addrs(d, now);
 	expire_made(d, now);
