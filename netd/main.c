@@ -368,6 +368,7 @@ static void open_docker(struct netd *d)
 		.reconcile = d->reconcile,
 		.ops = d->ops,
 		.grace_ms = (int64_t)d->cfg.docker_grace_s * 1000,
+		.has_v6 = overlay_has_v6(),
 	};
 	int err;
 

@@ -33,6 +33,8 @@ struct docker_config {
 	/* How long an address waits for its container, and a container for
 	 * its link. */
 	int64_t grace_ms;
+	/* Has this host's kernel IPv6? */
+	bool has_v6;
 };
 
 /* Reads the journal: addresses are held from here on. */

@@ -134,6 +134,14 @@ static int read_address6(const struct docker *d, json_t *interface,
 			      "see: netctl network ls",
 			      "network \"%s\" is not there any more",
 			      ep->network);
+	/* Nobody is told of what this host cannot do. */
+	if (!d->cfg.has_v6)
+		return refuse(r, API_CONFLICT, "Interface",
+			      "boot the host with IPv6, or make Docker's "
+			      "network again without --ipv6",
+			      "this host's kernel has no IPv6, which Docker "
+			      "uses on network \"%s\"",
+			      ep->network);
 	primary = pair_primary(net, &p.addr);
 	if (!net_is_dual(net) || !ip_eq(&primary, &ep->addr))
 		return refuse(r, API_CONFLICT, "Interface",

@@ -37,6 +37,7 @@ static struct test {
 	struct rest *rests;
 	unsigned int ids;
 	int64_t grace_ms;
+	bool has_v6;
 	/* The last reply. */
 	bool is_done, is_synced;
 	int status;
@@ -170,6 +171,7 @@ static inline void open_docker(void)
 		.store = t.store,
 		.ops = t.ops,
 		.grace_ms = t.grace_ms,
+		.has_v6 = t.has_v6,
 	};
 	char error[256];
 	int fd = http_listen(t.socket, NULL, error, sizeof(error));
@@ -210,6 +212,7 @@ static inline int setup(void **state)
 	(void)state;
 	memset(&t, 0, sizeof(t));
 	t.grace_ms = 60000;
+	t.has_v6 = true;
 	strcpy(t.dir, "/tmp/netd-docker-XXXXXX");
 	assert_non_null(mkdtemp(t.dir));
 	str_format(t.socket, sizeof(t.socket), "%s/sock", t.dir);

@@ -125,6 +125,11 @@ static void test_refused_pair(void **state)
 	assert_non_null(strstr(error_of(t.reply), "no pair"));
 	create_endpoint6(cidr, "nonsense");
 	assert_string_not_equal(error_of(t.reply), "");
+	close_docker();
+	t.has_v6 = false;
+	open_docker();
+	create_endpoint6(cidr, "fd00:5::2/64");
+	assert_non_null(strstr(error_of(t.reply), "kernel has no IPv6"));
 	assert_int_equal(HASH_COUNT(t.m->holds), 1);
 	assert_null(t.m->pods);
 	release(cidr);
