@@ -8,9 +8,13 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "netd/log.h"
 #include "netd/util.h"
+
+#define LOCK_WAIT_MS 2000
+#define LOCK_TRY_MS 20
 
 int host_fail(int err, const char *what, const char *detail)
 {
@@ -61,6 +65,17 @@ int host_folders(const struct config *cfg)
 	return err;
 }
 
+/* One that was killed has it until its last thread has left the kernel. */
+static bool lock_within(int fd, int ms)
+{
+	for (; flock(fd, LOCK_EX | LOCK_NB); ms -= LOCK_TRY_MS) {
+		if (ms <= 0)
+			return false;
+		usleep(LOCK_TRY_MS * 1000);
+	}
+	return true;
+}
+
 int host_lock(const struct config *cfg, int *ret)
 {
 	char pid[32] = "";
@@ -68,7 +83,7 @@ int host_lock(const struct config *cfg, int *ret)
 
 	if (fd < 0)
 		return host_fail(-errno, cfg->pid_file, "cannot open");
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
+	if (!lock_within(fd, LOCK_WAIT_MS)) {
 		if (read(fd, pid, sizeof(pid) - 1) < 0)
 			pid[0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
